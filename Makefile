@@ -1,0 +1,162 @@
+# The only build. `make help` lists what there is to do.
+#   config=release|debug|asan|tsan|coverage  ->  build/<config>/   (asan: address and undefined-behaviour sanitizers)
+
+config  ?= release
+CC      ?= gcc
+AR      ?= ar
+PREFIX  ?= /usr/local
+BUILD   := build/$(config)
+VERSION := $(shell cat VERSION)
+JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Werror
+COMMON   := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -fopenmp -fno-math-errno -fno-trapping-math -MMD -MP $(WARNINGS) \
+            -DPROJECT_VERSION='"$(VERSION)"'
+FLAGS_release  := -O3 -g1
+FLAGS_debug    := -O0 -g3
+FLAGS_asan     := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+FLAGS_tsan     := -O1 -g -fsanitize=thread
+FLAGS_coverage := -O0 -g --coverage
+ifeq ($(FLAGS_$(config)),)
+$(error config=$(config) is none of release debug asan tsan coverage)
+endif
+CFLAGS_ALL := $(COMMON) $(FLAGS_$(config)) $(CFLAGS)
+LIBS       := -lopenblas -lz -ljansson -lpthread -lm
+
+# Files named *.isa.c are compiled once per instruction-set level, see darknet/core/isa.h and hdloss/words/isa.h.
+MACHINE := $(shell $(CC) -dumpmachine)
+ifneq ($(findstring x86_64,$(MACHINE)),)
+ISA_LEVELS := portable avx2 avx512
+endif
+ISA_LEVELS ?= portable
+ISA_FLAGS_portable :=
+ISA_FLAGS_avx2     := -march=x86-64-v3 -ffp-contract=fast
+ISA_FLAGS_avx512   := -march=x86-64-v4 -mprefer-vector-width=512 -ffp-contract=fast
+# The integer kernels' third level also wants the byte dot products and vector popcounts of later AVX-512 machines.
+ISA_FLAGS_hd_portable :=
+ISA_FLAGS_hd_avx2     := -march=x86-64-v3
+ISA_FLAGS_hd_avx512   := -march=x86-64-v4 -mavx512vnni -mavx512vpopcntdq -mavx512bitalg -mavx512vbmi -mprefer-vector-width=512
+
+DARKNET_SOURCES := $(filter-out $(wildcard darknet/cli/*.c),$(wildcard darknet/*/*.c))
+HDLOSS_SOURCES  := $(filter-out $(wildcard hdloss/plugin/*.c),$(wildcard hdloss/*/*.c))
+PLUGIN_SOURCES  := $(wildcard hdloss/plugin/*.c)
+PROGRAM_SOURCES := $(wildcard darknet/cli/*.c)
+
+plain      = $(filter-out %.isa.c,$(1))
+isa_of     = $(foreach f,$(filter %.isa.c,$(1)),$(foreach l,$(ISA_LEVELS),$(BUILD)/$(f:.isa.c=.$(l).o)))
+objects_of = $(patsubst %.c,$(BUILD)/%.o,$(call plain,$(1))) $(call isa_of,$(1))
+
+DARKNET_OBJECTS := $(call objects_of,$(DARKNET_SOURCES))
+HDLOSS_OBJECTS  := $(call objects_of,$(HDLOSS_SOURCES))
+PLUGIN_OBJECTS  := $(call objects_of,$(PLUGIN_SOURCES))
+PROGRAM_OBJECTS := $(call objects_of,$(PROGRAM_SOURCES))
+
+TEST_SOURCES  := $(wildcard tests/unit/test_*.c tests/gradient/test_*.c tests/golden/test_*.c)
+TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(TEST_SOURCES))
+TEST_HELPERS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
+
+.PHONY: all help setup demo test test-units test-cli bench lint format install clean check-tools
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+all: $(BUILD)/darknet $(BUILD)/libdarknet.so $(BUILD)/libhdloss.so
+ifeq ($(config),release)
+	@for f in darknet libdarknet.a libdarknet.so libhdloss.a libhdloss.so; do ln -sfn release/$$f build/$$f; done
+endif
+
+help:
+	@sed -n 's/^#: //p' $(MAKEFILE_LIST)
+
+#: make                 build/darknet, build/libdarknet.{a,so}, build/libhdloss.{a,so}
+#: make config=asan     the same under address and undefined-behaviour sanitizers, in build/asan
+#: make demo            install what is missing, train twice on real images, draw energy against accuracy
+#: make test            install what is missing, build, run all tests, then again under sanitizers
+#: make test-units      unit, gradient and golden tests of this config (TESTS="test_words test_path" for some)
+#: make test-cli        command-line tests of this config
+#: make bench           kernel and network timings
+#: make lint            clang-format, clang-tidy, cppcheck
+#: make install         into PREFIX (/usr/local)
+
+setup:
+	@scripts/setup build test demo
+
+demo:
+	@scripts/setup build demo
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@scripts/demo
+
+test:
+	@scripts/setup build test demo
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	@$(MAKE) --no-print-directory -j$(JOBS) config=asan all
+	@$(MAKE) --no-print-directory test-units
+	@$(MAKE) --no-print-directory test-cli
+	@$(MAKE) --no-print-directory config=asan test-units
+	@$(MAKE) --no-print-directory config=asan test-cli
+
+$(BUILD)/darknet: $(PROGRAM_OBJECTS) $(PLUGIN_OBJECTS) $(BUILD)/libhdloss.a $(BUILD)/libdarknet.a
+	$(CC) $(CFLAGS_ALL) -o $@ $(PROGRAM_OBJECTS) $(PLUGIN_OBJECTS) $(BUILD)/libdarknet.a $(BUILD)/libhdloss.a $(LIBS)
+
+$(BUILD)/libdarknet.a: $(DARKNET_OBJECTS)
+	@rm -f $@
+	$(AR) rcs $@ $^
+$(BUILD)/libhdloss.a: $(HDLOSS_OBJECTS)
+	@rm -f $@
+	$(AR) rcs $@ $^
+$(BUILD)/libplugin.a: $(PLUGIN_OBJECTS)
+	@rm -f $@
+	$(AR) rcs $@ $^
+$(BUILD)/libdarknet.so: $(DARKNET_OBJECTS)
+	$(CC) $(CFLAGS_ALL) -shared -o $@ $^ $(LIBS)
+$(BUILD)/libhdloss.so: $(HDLOSS_OBJECTS)
+	$(CC) $(CFLAGS_ALL) -shared -o $@ $^ -lz -ljansson -lm
+
+# Which libraries' headers a file sees: darknet's own, hdloss's own, the plug-in both.
+$(BUILD)/darknet/%.o: INCLUDES := -Idarknet
+$(BUILD)/hdloss/%.o: INCLUDES := -Ihdloss
+$(BUILD)/hdloss/plugin/%.o: INCLUDES := -Idarknet -Ihdloss -Ihdloss/plugin
+$(BUILD)/darknet/cli/%.o: INCLUDES := -Idarknet -Ihdloss/plugin
+$(BUILD)/tests/%: INCLUDES := -Idarknet -Ihdloss -Ihdloss/plugin -Itests/support
+
+define isa_rule
+$(BUILD)/darknet/%.$(1).o: darknet/%.isa.c
+	@mkdir -p $$(@D)
+	$(CC) $(CFLAGS_ALL) $(ISA_FLAGS_$(1)) -DISA_SUFFIX=$(1) -DISA_$(1) $$(INCLUDES) -c -o $$@ $$<
+$(BUILD)/hdloss/%.$(1).o: hdloss/%.isa.c
+	@mkdir -p $$(@D)
+	$(CC) $(CFLAGS_ALL) $(ISA_FLAGS_hd_$(1)) -DISA_SUFFIX=$(1) -DISA_$(1) $$(INCLUDES) -c -o $$@ $$<
+endef
+$(foreach l,$(ISA_LEVELS),$(eval $(call isa_rule,$(l))))
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(INCLUDES) -c -o $@ $<
+
+# Tests: one program a file.
+$(BUILD)/tests/%: tests/%.c $(TEST_HELPERS) $(BUILD)/libplugin.a $(BUILD)/libdarknet.a $(BUILD)/libhdloss.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(INCLUDES) -o $@ $< $(TEST_HELPERS) $(BUILD)/libplugin.a $(BUILD)/libdarknet.a $(BUILD)/libhdloss.a -lcmocka $(LIBS)
+
+test-units: $(if $(TESTS),$(foreach t,$(TESTS),$(filter %/$(t),$(TEST_PROGRAMS))),$(TEST_PROGRAMS))
+	@status=0; for t in $^; do echo "== $$t"; $$t || status=1; done; exit $$status
+
+test-cli: all
+	@DARKNET=$(abspath $(BUILD))/darknet tests/cli/run $(TESTS)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/hdloss
+	install $(BUILD)/darknet $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 $(BUILD)/libdarknet.a $(BUILD)/libdarknet.so $(BUILD)/libhdloss.a $(BUILD)/libhdloss.so $(DESTDIR)$(PREFIX)/lib/
+	install -m 644 darknet/darknet.h hdloss/hdloss.h $(DESTDIR)$(PREFIX)/include/
+	cp -R cfg $(DESTDIR)$(PREFIX)/share/hdloss/
+
+lint:
+	@scripts/lint
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+clean:
+	rm -rf build
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

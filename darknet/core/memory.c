@@ -1,0 +1,20 @@
+/* Memory: see memory.h. */
+#include "core/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void *memory_allocate(size_t count, size_t bytes) {
+    size_t total;
+    if (!size_multiply(count, bytes, &total) || total > SIZE_MAX - MEMORY_ALIGNMENT) return NULL;
+    total = size_round_up(total ? total : 1, MEMORY_ALIGNMENT);
+    return aligned_alloc(MEMORY_ALIGNMENT, total);
+}
+
+void *memory_allocate_zeroed(size_t count, size_t bytes) {
+    void *pointer = memory_allocate(count, bytes);
+    if (pointer) memset(pointer, 0, count * bytes);
+    return pointer;
+}
+
+void memory_free(void *pointer) { free(pointer); }
