@@ -1,0 +1,26 @@
+// Adder and partial-sum register of one processing element.
+//   sum = base +- product, registered when enabled
+// LOCAL = 0: base is the partial sum of the element above. LOCAL = 1: base is the own register, or zero at
+// the first step of a tile (output stationary).
+module accumulator #(
+    parameter BITS  = 24,
+    parameter LOCAL = 0
+) (
+    input  wire            clk,
+    input  wire            enable,
+    input  wire            first,
+    input  wire [15:0]     product,
+    input  wire            negate,
+    input  wire [BITS-1:0] psum_in,
+    output wire [BITS-1:0] psum
+);
+    wire [BITS-1:0] base = (LOCAL == 0) ? psum_in : first ? {BITS{1'b0}} : psum;
+    wire [BITS-1:0] extended = {{(BITS - 16){product[15]}}, product};
+    wire [BITS:0]   sum = {base, 1'b1} + {extended ^ {BITS{negate}}, negate};
+
+    gated_register #(.BITS(BITS)) register (.clk(clk), .enable(enable), .d(sum[BITS:1]), .q(psum));
+
+    /* verilator lint_off UNUSED */
+    wire unused = &{1'b0, first, psum_in, sum[0]};
+    /* verilator lint_on UNUSED */
+endmodule
