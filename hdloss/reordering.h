@@ -1,0 +1,54 @@
+/* Orders of words that cost few bit flips: shortest paths with a certificate, and the reorderings of stream
+ * plans and networks made of them. Part of the public interface of libhdloss. An optimiser writes orders into
+ * a buffer that the caller owns; analysers count what they bring. The same seed gives the same answer,
+ * whatever the number of threads. */
+#ifndef HDLOSS_REORDERING_H
+#define HDLOSS_REORDERING_H
+
+#include "hdloss.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+/* -------------------------------------------------------------------------------------------------- paths */
+
+/* An order in which to visit `count` points: open, open with costs at its ends, or closed to a ring. The
+ * length counts the distances between neighbours in the order, the ends' costs, and in a ring the way back.
+ * Borrows its arrays. */
+typedef struct hd_path_problem {
+    const uint32_t *distances;               /* [count][stride], symmetric; the diagonal is not read */
+    size_t stride, count;                    /* count < 65533; paths must stay shorter than 2^32 */
+    const uint32_t *start_costs, *end_costs; /* [count] or NULL: no cost */
+    bool closed;
+} hd_path_problem;
+
+typedef struct hd_path_options {
+    uint64_t seed;
+    uint32_t greedy_starts;   /* greedy paths tried, at least one */
+    uint64_t kicks_per_point; /* budget of perturbations, times the number of points; 0: local search alone */
+    uint32_t bound_steps;     /* budget of the lower bound's ascent */
+} hd_path_options;
+
+/* seed 1, 4 starts, 30 kicks a point, 300 steps. Wherever options are taken, NULL means these. */
+hd_path_options hd_path_defaults(void);
+
+/* Writes a short order to order[count], and its length to *length unless NULL. Proven shortest for up to 10
+ * points. */
+bool hd_solve_path(const hd_path_problem *problem, const hd_path_options *options, uint32_t *order,
+                   uint64_t *length, hd_error *error);
+
+uint64_t hd_path_length(const hd_path_problem *problem, const uint32_t *order);
+
+/* A length that no order is shorter than, for open paths with free ends. `length` is that of a known order,
+ * which the ascent aims at; the bound never exceeds it. */
+bool hd_path_bound(const hd_path_problem *problem, const hd_path_options *options, uint64_t length,
+                   uint64_t *bound, hd_error *error);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+
+#endif
