@@ -7,11 +7,9 @@
 #include <stdarg.h>
 #include <stdbool.h>
 
-#define ERROR_MESSAGE_BYTES 1024
+#include "darknet.h"
 
-typedef struct error {
-    char message[ERROR_MESSAGE_BYTES];
-} error;
+typedef darknet_error error;
 
 /* Writes the sentence and returns false, so that callers can write `return error_set(e, ...)`.
  * e may be NULL: the sentence is then dropped. */

@@ -1,0 +1,75 @@
+/* Convolution with its affine tail: see affine.h. */
+#include "layers/affine.h"
+
+static size_t out_pixels(const affine *a) { return a->shape.batch * a->shape.out_height * a->shape.out_width; }
+
+void affine_parse(affine *a, layer *l, const cfg_section *s, layer_context *context) {
+    diagnostics *d = context->diagnostics;
+    bool normalize = section_flag(s, "batch_normalize", false, d);
+    activation_kind activation = layer_parse_activation(s, "activation", "logistic", d);
+    if (!channel_tail_create(&a->tail, a->shape.out_channels, normalize, context->batch_norm_form, activation))
+        diagnostics_error(d, LAYER_AT "out of memory", section_path(s), section_line(s));
+    l->macs = (uint64_t)affine_weight_count(a) * a->shape.out_height * a->shape.out_width;
+}
+
+void affine_add_norm_parameters(const affine *a, layer *l) {
+    if (!a->tail.normalize) return;
+    layer_add_parameter(l, "scales", a->tail.channels, true, false);
+    layer_add_parameter(l, "rolling_mean", a->tail.channels, false, false);
+    layer_add_parameter(l, "rolling_variance", a->tail.channels, false, false);
+}
+
+void affine_initialize(const affine *a, layer *l) {
+    float *scales = layer_values(l, "scales");
+    for (size_t k = 0; scales && k < a->tail.channels; k++) scales[k] = 1.0f;
+    l->fresh_statistics = a->tail.normalize;
+}
+
+void affine_plan(affine *a, layer *l, size_t batch, bool training, int threads) {
+    a->shape.batch = batch;
+    size_t bytes = out_pixels(a) * a->shape.out_channels * sizeof(float);
+    bool maps = a->tail.normalize || a->tail.activation != ACTIVATION_LINEAR;
+    a->raw = layer_request(l, bytes, training ? BUFFER_TRAINING : BUFFER_FORWARD);
+    a->activated = training && maps && !l->lazy_output ? layer_request(l, bytes, BUFFER_TRAINING) : -1;
+    layer_want_workspace(l, convolution_forward_workspace_bytes(&a->shape, threads));
+    if (!training) return;
+    layer_want_workspace(l, convolution_backward_workspace_bytes(&a->shape, threads));
+    layer_want_workspace(l, channel_reduce_workspace_bytes(out_pixels(a), a->shape.out_channels));
+}
+
+void affine_forward(affine *a, layer *l, const lazy_tensor *in, const pass *p) {
+    float *raw = layer_buffer(l, a->raw);
+    a->shape.batch = p->batch;
+    a->weights_now = layer_weights_for_pass(l);
+    if (!p->training) {
+        a->map = channel_tail_inference_map(&a->tail, l);
+        convolution_forward(&a->shape, in, a->weights_now, raw, &a->map, NULL, p->workspace, p->threads);
+        l->output = (lazy_tensor){.data = raw};
+        return;
+    }
+    channel_moments moments = {a->tail.mean, a->tail.m2};
+    convolution_forward(&a->shape, in, a->weights_now, raw, NULL, a->tail.normalize ? &moments : NULL, p->workspace,
+                        p->threads);
+    a->map = channel_tail_training_map(&a->tail, l, out_pixels(a));
+    l->output = (lazy_tensor){.data = raw, .map = a->map};
+    if (l->lazy_output) return;
+    float *stored = a->activated >= 0 ? layer_buffer(l, a->activated) : raw;
+    lazy_tensor_store(out_pixels(a), a->shape.out_channels, &l->output, stored, p->threads);
+    l->output = (lazy_tensor){.data = stored};
+}
+
+void affine_backward(affine *a, layer *l, const lazy_tensor *in, float *in_delta, bool adds, const pass *p) {
+    lazy_gradient g = {.delta = l->delta, .data = layer_buffer(l, a->raw), .map = a->map};
+    channel_tail_backward(&a->tail, l, out_pixels(a), &g, p->workspace, p->threads);
+    convolution_backward(&a->shape, in, &g, a->weights_now, in_delta, adds, layer_gradient(l, "weights"), p->workspace,
+                         p->threads);
+}
+
+void affine_describe(const affine *a, darknet_layer_info *info) {
+    channel_tail_describe(&a->tail, info);
+    info->size = (int)a->shape.size;
+    info->stride = (int)a->shape.stride_x;
+    info->padding = (int)a->shape.padding;
+    info->dilation = (int)a->shape.dilation;
+    info->groups = (int)a->shape.groups;
+}

@@ -1,0 +1,142 @@
+/* Network: layers built from a cfg, their parameters and memory, forward and backward passes, weight files. */
+#ifndef DARKNET_NETWORK_NETWORK_H
+#define DARKNET_NETWORK_NETWORK_H
+
+#include "config/config.h"
+#include "core/error.h"
+#include "layers/layer.h"
+
+typedef enum learning_policy {
+    POLICY_CONSTANT,
+    POLICY_STEP,
+    POLICY_STEPS,
+    POLICY_EXP,
+    POLICY_POLY,
+    POLICY_RANDOM,
+    POLICY_SIGMOID,
+    POLICY_SGDR
+} learning_policy;
+
+/* [net]. */
+typedef struct net_options {
+    int batch;        /* images an update */
+    int subdivisions; /* passes an update */
+    int height, width, channels;
+    double learning_rate, momentum, decay;
+    learning_policy policy;
+    int burn_in;
+    double power, gamma, scale;
+    int step;
+    int *steps;
+    double *scales;
+    size_t step_count;
+    int64_t max_batches;
+    int epochs; /* alternative to max_batches; 0 not given */
+    double sgdr_minimum, sgdr_multiplier;
+    int64_t sgdr_cycle;
+    bool adam, nesterov;
+    double beta1, beta2, adam_epsilon;
+    double ema; /* decay of the moving average of weights, 0 off */
+    batch_norm_form bn;
+    uint64_t seed;
+    /* augmentation */
+    int min_crop, max_crop, pad_crop;
+    float angle, aspect, saturation, exposure, hue;
+    bool flip, center;
+    float mixup, cutmix;
+    float label_smooth_eps; /* truth 1 - eps, the others eps / (classes - 1) */
+    float *mean, *deviation; /* [channels] or NULL */
+} net_options;
+
+struct network {
+    char *name;
+    cfg *source;
+    bool borrows_source; /* a clone: the original's */
+    net_options options;
+    layer *layers;
+    int layer_count;
+    bool training; /* built with gradients */
+    int threads;
+    size_t pass_batch; /* images a pass at most */
+    uint64_t seen;     /* images seen in training */
+
+    float *values;    /* every parameter, in the file's order */
+    float *gradients; /* the same places; NULL without training */
+    size_t parameter_total;
+
+    void *arena; /* activations, deltas, workspace */
+    size_t arena_bytes;
+    void *workspace;
+    size_t workspace_bytes;
+    float *input; /* [pass_batch][height][width][channels] */
+    char *permanent;
+    const darknet_extension *const *extensions;
+    size_t extension_count;
+    float label_smooth; /* smooth= of the loss layer: truth * (1 - s) + s / classes */
+};
+
+typedef struct network_settings {
+    bool training;
+    int pass_batch; /* 0: the cfg's batch / subdivisions in training, 1 otherwise */
+    int threads;    /* 0: all processors */
+    bool has_seed;
+    uint64_t seed;  /* beats [net] seed */
+    uint64_t max_memory_bytes; /* 0: the machine's */
+    const darknet_extension *const *extensions; /* must outlive the network */
+    size_t extension_count;
+    /* Keys that a command line sets over the cfg's, "section.key" = value pairs. A section that is absent is left out unless it is "net". */
+    const char *const (*overrides)[2];
+    size_t override_count;
+} network_settings;
+
+/* Reads the cfg, checks every layer (all mistakes go to d), then allocates. NULL and a sentence in e (the first mistake
+ * and how many more) when anything was wrong. Parameters have their initial values. */
+network *network_create(const char *cfg_path, const network_settings *settings, diagnostics *d, error *e);
+void network_destroy(network *net);
+
+/* [net] into options; names.c of keys is net_options.c. */
+void net_options_parse(const cfg_section *s, net_options *o, diagnostics *d);
+void net_options_free(net_options *o);
+
+/* ---- memory (plan.c) ---- */
+/* Bytes of activations, deltas and workspace that the planned network takes. */
+bool network_plan(network *net, uint64_t max_bytes, error *e);
+/* Physical memory of the machine in bytes. */
+uint64_t machine_memory_bytes(void);
+
+/* ---- passes (run.c) ---- */
+tensor_shape network_input_shape(const network *net);
+/* The layer whose output is the network's answer: the last one that is no cost and passes nothing through. */
+const layer *network_output_layer(const network *net);
+int network_outputs(const network *net);
+bool network_has_loss(const network *net);
+
+/* images: [batch][height][width][channels]. The answer stays in the network: network_output_layer(net)->output.data,
+ * [batch][outputs], plain, until the next pass. */
+void network_forward(network *net, const float *images, size_t batch);
+/* Forward, loss and backward of one pass; gradients are added to. Returns the pass's loss: summed over its images,
+ * averaged over the loss layers. truth: [batch][outputs]. */
+double network_train_pass(network *net, const float *images, const float *truth, size_t batch);
+void network_clear_gradients(network *net);
+
+/* ---- extensions' state that lives in layers ---- */
+/* After the passes of an update: extension layers add their gradients; the sum of their losses. */
+double network_regularize(network *net, size_t images, double epoch);
+
+/* ---- weight files (weights.c) ---- */
+typedef struct load_report {
+    int loaded, kept; /* layers with parameters that got values / kept their initial ones */
+    char kept_names[256];
+    uint64_t seen;
+} load_report;
+
+/* Reads Darknet's format. A short file is an error naming layer and bytes unless it ends at a layer's border and `partial`.
+ * A longer one is an error. On error no parameter was changed. seen is set from the file. */
+bool network_load_weights(network *net, const char *path, bool partial, load_report *report, error *e);
+/* Writes layers [0, upto) (upto < 0: all), atomically. */
+bool network_save_weights(const network *net, const char *path, int upto, error *e);
+/* A second network of the same cfg without training buffers, with this one's values: for hooks that change weights.
+ * `net` must outlive it. */
+network *network_clone(const network *net, error *e);
+
+#endif

@@ -1,0 +1,87 @@
+/* Forward and backward passes over a network. */
+#include <string.h>
+
+#include "layers/external.h"
+#include "network/network.h"
+
+tensor_shape network_input_shape(const network *net) {
+    return (tensor_shape){net->options.height, net->options.width, net->options.channels};
+}
+
+const layer *network_output_layer(const network *net) {
+    for (int i = net->layer_count - 1; i > 0; i--) {
+        const layer *l = &net->layers[i];
+        if (l->type->passes_through && l->type->passes_through(l, false)) continue;
+        return l;
+    }
+    return &net->layers[0];
+}
+
+int network_outputs(const network *net) { return (int)tensor_size(network_output_layer(net)->out); }
+
+bool network_has_loss(const network *net) {
+    for (int i = 0; i < net->layer_count; i++)
+        if (net->layers[i].is_loss) return true;
+    return false;
+}
+
+static void forward_all(const pass *p) {
+    for (int i = 0; i < p->net->layer_count; i++) {
+        layer *l = &p->net->layers[i];
+        l->type->forward(l, p);
+    }
+}
+
+static pass make_pass(network *net, const float *images, size_t batch, bool training) {
+    if (images != net->input) memcpy(net->input, images, batch * tensor_size(network_input_shape(net)) * sizeof(float));
+    return (pass){.net = net,
+                  .batch = batch,
+                  .training = training,
+                  .threads = net->threads,
+                  .workspace = net->workspace,
+                  .seed = net->options.seed,
+                  .first_image = net->seen};
+}
+
+void network_forward(network *net, const float *images, size_t batch) {
+    pass p = make_pass(net, images, batch, false);
+    forward_all(&p);
+}
+
+static void clip_delta(const layer *l, const pass *p) {
+    if (l->clip <= 0.0f || !l->delta) return;
+    size_t count = p->batch * tensor_size(l->out);
+    for (size_t i = 0; i < count; i++)
+        l->delta[i] = l->delta[i] > l->clip ? l->clip : (l->delta[i] < -l->clip ? -l->clip : l->delta[i]);
+}
+
+double network_train_pass(network *net, const float *images, const float *truth, size_t batch) {
+    pass p = make_pass(net, images, batch, true);
+    double loss = 0.0;
+    int losses = 0;
+    p.truth = truth;
+    p.loss = &loss;
+    forward_all(&p);
+    for (int i = net->layer_count - 1; i >= 0; i--) {
+        layer *l = &net->layers[i];
+        losses += l->is_loss;
+        if (!l->type->backward || !(l->propagates || l->trains)) continue;
+        if (!l->delta && !l->is_loss) continue;
+        clip_delta(l, &p);
+        l->type->backward(l, &p);
+    }
+    net->seen += batch;
+    return losses ? loss / losses : 0.0;
+}
+
+void network_clear_gradients(network *net) { memset(net->gradients, 0, net->parameter_total * sizeof(float)); }
+
+double network_regularize(network *net, size_t images, double epoch) {
+    double loss = 0.0;
+    for (int i = 0; i < net->layer_count; i++) {
+        void *state;
+        const darknet_layer_type *type = external_type(&net->layers[i], &state);
+        if (type && type->regularize) loss += type->regularize(state, net, images, epoch);
+    }
+    return loss;
+}

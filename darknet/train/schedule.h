@@ -1,0 +1,10 @@
+/* Learning-rate schedules: [net]'s policies. */
+#ifndef DARKNET_TRAIN_SCHEDULE_H
+#define DARKNET_TRAIN_SCHEDULE_H
+
+#include "network/network.h"
+
+/* The rate of update number `batch` (0 is the first). o->max_batches must be resolved for poly and sgdr. */
+double schedule_rate(const net_options *o, uint64_t batch);
+
+#endif
