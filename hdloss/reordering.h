@@ -22,6 +22,7 @@ typedef struct hd_path_problem {
     size_t stride, count;                    /* count < 65533; paths must stay shorter than 2^32 */
     const uint32_t *start_costs, *end_costs; /* [count] or NULL: no cost */
     bool closed;
+    const uint32_t *known; /* an order to start from as well, or NULL; the answer is never longer */
 } hd_path_problem;
 
 typedef struct hd_path_options {
@@ -45,6 +46,44 @@ uint64_t hd_path_length(const hd_path_problem *problem, const uint32_t *order);
  * which the ascent aims at; the bound never exceeds it. */
 bool hd_path_bound(const hd_path_problem *problem, const hd_path_options *options, uint64_t length,
                    uint64_t *bound, hd_error *error);
+
+/* ------------------------------------------------------------------------------------------- stream plans */
+
+/* Solvers count in whole numbers: a flip of bit b costs bit_costs[b]. Ones for equal costs, else parts of
+ * 256. */
+void hd_whole_bit_costs(const double costs[HD_MAXIMUM_BITS], uint32_t bit_costs[HD_MAXIMUM_BITS]);
+
+typedef struct hd_reorder_options {
+    hd_path_options path;
+    uint32_t bit_costs[HD_MAXIMUM_BITS];
+    bool join_tiles; /* also choose where each order begins and its direction, for few flips from tile to tile
+                      */
+    int threads;     /* at least 1; the answer does not depend on it */
+} hd_reorder_options;
+
+/* The path defaults, ones, join_tiles, one thread. */
+hd_reorder_options hd_reorder_defaults(void);
+
+/* Segment reordering: a short path for each of the plan's orders by itself, from the words as they stream
+ * (with the plan's lane channels; its present orders are tried as starts). Words: [plan->weights]. Writes
+ * orders[order_count][order_length], for hd_plan_set_orders. Orders longer than 6144 are solved in blocks. */
+bool hd_reorder_segments(const hd_plan *plan, const int8_t *words, const hd_reorder_options *options,
+                         uint32_t *orders, hd_error *error);
+
+/* How near the plan's orders are to the best possible ones for these words, inside tiles. */
+typedef struct hd_certificate {
+    size_t orders, uncertified; /* all, and those without a bound: too long, or weight stationary */
+    size_t proven_shortest;
+    uint64_t length, bound;       /* sums over the certified orders, in units of bit_costs */
+    double mean_gap, largest_gap; /* of length / bound - 1 over the certified orders; 0 when there are none */
+} hd_certificate;
+
+/* Certificates are by options->path.bound_steps and bit_costs; gaps of several layers are averaged by their
+ * orders. */
+bool hd_certify_orders(const hd_plan *plan, const int8_t *words, const hd_reorder_options *options,
+                       hd_certificate *certificate, hd_error *error);
+/* total += one layer; start from a zeroed struct. */
+void hd_certificate_add(hd_certificate *total, const hd_certificate *layer);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -106,11 +106,15 @@ static void reverse(uint32_t *order, size_t count) {
     }
 }
 
-/* The best of several greedy paths, each also tried backwards; `trial` is work space. */
-static uint64_t best_greedy(const hd_path_problem *p, const hd_path_options *options, uint32_t *order,
-                            uint32_t *trial) {
+/* The best of the known order and several greedy paths, each also tried backwards; `trial` is work space. */
+static uint64_t best_start(const hd_path_problem *p, const hd_path_options *options, uint32_t *order,
+                           uint32_t *trial) {
     hd_seeded random = {hd_seeded_derive(options->seed, 0)};
     uint64_t shortest = UINT64_MAX;
+    if (p->known) {
+        shortest = hd_path_length(p, p->known);
+        memcpy(order, p->known, p->count * sizeof *order);
+    }
     uint32_t starts = options->greedy_starts > 0 ? options->greedy_starts : 1;
     for (uint32_t i = 0; i < starts; i++) {
         greedy_path(p, i == 0 ? 0 : hd_seeded_below(&random, (uint32_t)p->count), trial);
@@ -156,11 +160,11 @@ static void read_path(const hd_tour *tour, size_t count, unsigned extra, uint32_
     }
 }
 
-static bool improve(const hd_path_problem *p, const hd_path_options *options, uint64_t greedy,
+static bool improve(const hd_path_problem *p, const hd_path_options *options, uint64_t start,
                     uint32_t largest, uint32_t *order) {
     unsigned extra = p->closed ? 0 : p->start_costs || p->end_costs ? 2 : 1;
     uint32_t n = (uint32_t)p->count + extra;
-    uint64_t hold = extra == 2 ? greedy / 2 + 1 : largest;
+    uint64_t hold = extra == 2 ? start / 2 + 1 : largest;
     uint32_t *matrix = malloc((size_t)n * n * sizeof *matrix), *nodes = malloc(n * sizeof *nodes);
     hd_tour tour;
     bool done = matrix && nodes && hd_tour_create(&tour, matrix, n, n);
@@ -214,13 +218,13 @@ bool hd_solve_path(const hd_path_problem *p, const hd_path_options *options, uin
     } else {
         uint32_t *trial = malloc(p->count * sizeof *trial), largest = largest_cost(p);
         if (!trial) return hd_fail(error, "out of memory for a path through %zu points", p->count);
-        uint64_t greedy = best_greedy(p, options, order, trial);
+        uint64_t start = best_start(p, options, order, trial);
         free(trial);
-        if (greedy / 2 + 1 + largest > UINT32_MAX)
+        if (start / 2 + 1 + largest > UINT32_MAX)
             return hd_fail(
                 error, "distances up to %" PRIu32 " between %zu points: a path of them must stay below 2^32",
                 largest, p->count);
-        if (!improve(p, options, greedy, largest, order))
+        if (!improve(p, options, start, largest, order))
             return hd_fail(error, "out of memory for a path through %zu points", p->count);
     }
     if (length) *length = hd_path_length(p, order);

@@ -82,11 +82,11 @@ static void solver_is_optimal_on_few_points(void **state) {
                 ends[1][i] = draw(20);
                 all[i] = (uint32_t)i;
             }
-            hd_path_problem problems[] = {{distances, stride, count, NULL, NULL, false},
-                                          {distances, stride, count, NULL, NULL, true},
-                                          {distances, stride, count, ends[0], ends[1], false},
-                                          {distances, stride, count, ends[0], NULL, false},
-                                          {distances, stride, count, NULL, ends[1], false}};
+            hd_path_problem problems[] = {{distances, stride, count, NULL, NULL, false, NULL},
+                                          {distances, stride, count, NULL, NULL, true, NULL},
+                                          {distances, stride, count, ends[0], ends[1], false, NULL},
+                                          {distances, stride, count, ends[0], NULL, false, NULL},
+                                          {distances, stride, count, NULL, ends[1], false, NULL}};
             for (size_t i = 0; i < sizeof problems / sizeof *problems; i++) {
                 uint64_t length, shortest = shortest_from(&problems[i], all, 0), bound;
                 assert_true(hd_solve_path(&problems[i], NULL, order, &length, NULL));
@@ -139,7 +139,7 @@ static void ends_are_where_they_are_cheap(void **state) {
     uint32_t *distances = random_distances(COUNT, COUNT, 4, 0), starts[COUNT], ends[COUNT], order[COUNT];
     for (size_t i = 0; i < COUNT; i++) starts[i] = ends[i] = 5000;
     starts[17] = ends[41] = 0;
-    hd_path_problem p = {distances, COUNT, COUNT, starts, ends, false};
+    hd_path_problem p = {distances, COUNT, COUNT, starts, ends, false, NULL};
     uint64_t length;
     assert_true(hd_solve_path(&p, NULL, order, &length, NULL));
     assert_permutation(order, COUNT);
@@ -198,23 +198,23 @@ static void impossible_problems_are_refused(void **state) {
     hd_error error;
     uint32_t distances[4] = {0, 1, 1, 0}, order[2];
     uint64_t length, bound;
-    hd_path_problem p = {distances, 1, 2, NULL, NULL, false};
+    hd_path_problem p = {distances, 1, 2, NULL, NULL, false, NULL};
     assert_false(hd_solve_path(&p, NULL, order, &length, &error));
     assert_non_null(strstr(error.message, "stride"));
-    p = (hd_path_problem){distances, 2, 2, distances, NULL, true};
+    p = (hd_path_problem){distances, 2, 2, distances, NULL, true, NULL};
     assert_false(hd_solve_path(&p, NULL, order, &length, &error));
     assert_non_null(strstr(error.message, "closed"));
     assert_false(hd_path_bound(&p, NULL, 1, &bound, &error));
-    p = (hd_path_problem){distances, 100000, 100000, NULL, NULL, false};
+    p = (hd_path_problem){distances, 100000, 100000, NULL, NULL, false, NULL};
     assert_false(hd_solve_path(&p, NULL, order, &length, &error));
     assert_non_null(strstr(error.message, "100000"));
-    p = (hd_path_problem){distances, 2, 0, NULL, NULL, false};
+    p = (hd_path_problem){distances, 2, 0, NULL, NULL, false, NULL};
     assert_true(hd_solve_path(&p, NULL, order, &length, &error));
     assert_int_equal(length, 0);
     enum { COUNT = 12 };
     uint32_t huge[COUNT * COUNT], long_order[COUNT];
     for (size_t i = 0; i < COUNT * COUNT; i++) huge[i] = UINT32_MAX;
-    p = (hd_path_problem){huge, COUNT, COUNT, NULL, NULL, false};
+    p = (hd_path_problem){huge, COUNT, COUNT, NULL, NULL, false, NULL};
     assert_false(hd_solve_path(&p, NULL, long_order, &length, &error));
     assert_non_null(strstr(error.message, "2^32"));
 }

@@ -1,0 +1,116 @@
+/* One order of a plan: the shortest path through its points, in blocks where a matrix of all points would be
+ * too large; for weight-stationary plans the path is dealt to the array's columns. */
+#include "reorder/solve_order.h"
+
+#include "reorder/seeded.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK = 4096 };
+
+static uint32_t *block_distances(const hd_points *points, size_t first, size_t count,
+                                 const hd_cost_groups *groups, hd_error *error) {
+    uint32_t *matrix = calloc(count * count, sizeof *matrix);
+    if (matrix)
+        hd_points_add_distances(points, first, count, groups, matrix);
+    else
+        hd_fail(error, "out of memory for the distances of %zu steps", count);
+    return matrix;
+}
+
+uint32_t *hd_order_distances(const hd_plan *plan, size_t order, const uint8_t *patterns,
+                             const hd_cost_groups *groups, hd_error *error) {
+    hd_points points;
+    if (!hd_points_gather(plan, order, patterns, &points, error)) return NULL;
+    uint32_t *matrix = block_distances(&points, 0, points.count, groups, error);
+    hd_points_free(&points);
+    return matrix;
+}
+
+/* The dearest edges to cut when the path is closed to a ring first. */
+static void find_cuts(const hd_path_problem *p, const uint32_t *path, hd_cuts *cuts) {
+    size_t n = p->count;
+    *cuts = (hd_cuts){.count = 1, .places = {(uint32_t)n - 1}};
+    int64_t closing = p->distances[path[n - 1] * p->stride + path[0]];
+    for (size_t i = 0; i + 1 < n; i++) {
+        int64_t extra = closing - p->distances[path[i] * p->stride + path[i + 1]];
+        if (cuts->count == HD_CUTS && extra >= cuts->extra[HD_CUTS - 1]) continue;
+        uint32_t at = cuts->count < HD_CUTS ? cuts->count++ : HD_CUTS - 1;
+        for (; at > 1 && cuts->extra[at - 1] > extra; at--) {
+            cuts->extra[at] = cuts->extra[at - 1];
+            cuts->places[at] = cuts->places[at - 1];
+        }
+        cuts->extra[at] = extra;
+        cuts->places[at] = (uint32_t)i;
+    }
+}
+
+static uint64_t dealt_cost(const uint32_t *matrix, size_t count, size_t cols, const uint32_t *order) {
+    uint64_t cost = 0;
+    for (size_t i = cols; i < count; i++) cost += matrix[order[i - cols] * count + order[i]];
+    return cost;
+}
+
+/* Column j of the array takes order[j], order[j + cols], ...: each gets a stretch of the path, unless what
+ * the plan has is better. */
+static bool deal(const hd_plan *plan, size_t order, const uint32_t *matrix, uint32_t *path, hd_error *error) {
+    size_t n = plan->order_length, cols = (size_t)plan->accelerator.cols, at = 0;
+    uint32_t *dealt = malloc(n * sizeof *dealt);
+    if (!dealt) return hd_fail(error, "out of memory for an order of %zu steps", n);
+    for (size_t column = 0; column < cols && column < n; column++)
+        for (size_t i = column; i < n; i += cols) dealt[i] = path[at++];
+    for (size_t i = 0; i < n; i++) path[i] = plan->orders ? plan->orders[order * n + i] : (uint32_t)i;
+    if (dealt_cost(matrix, n, cols, dealt) < dealt_cost(matrix, n, cols, path))
+        memcpy(path, dealt, n * sizeof *path);
+    free(dealt);
+    return true;
+}
+
+static bool solve_whole(const hd_plan *plan, size_t order, const hd_points *points,
+                        const hd_cost_groups *groups, const hd_path_options *options, uint32_t *path,
+                        hd_cuts *cuts, hd_error *error) {
+    uint32_t *matrix = block_distances(points, 0, points->count, groups, error);
+    if (!matrix) return false;
+    hd_path_problem p = {.distances = matrix, .stride = points->count, .count = points->count};
+    if (plan->orders && plan->dataflow != HD_WEIGHT_STATIONARY)
+        p.known = plan->orders + order * plan->order_length;
+    bool done = hd_solve_path(&p, options, path, NULL, error);
+    if (done && plan->dataflow == HD_WEIGHT_STATIONARY)
+        done = deal(plan, order, matrix, path, error);
+    else if (done && cuts)
+        find_cuts(&p, path, cuts);
+    free(matrix);
+    return done;
+}
+
+static bool solve_blocks(const hd_points *points, const hd_cost_groups *groups,
+                         const hd_path_options *options, uint32_t *path, hd_error *error) {
+    size_t blocks = (points->count + BLOCK - 1) / BLOCK;
+    for (size_t block = 0; block < blocks; block++) {
+        size_t first = points->count * block / blocks, count = points->count * (block + 1) / blocks - first;
+        uint32_t *matrix = block_distances(points, first, count, groups, error);
+        if (!matrix) return false;
+        hd_path_problem p = {.distances = matrix, .stride = count, .count = count};
+        bool done = hd_solve_path(&p, options, path + first, NULL, error);
+        free(matrix);
+        if (!done) return false;
+        for (size_t i = 0; i < count; i++) path[first + i] += (uint32_t)first;
+    }
+    return true;
+}
+
+bool hd_solve_order(const hd_plan *plan, size_t order, const uint8_t *patterns,
+                    const hd_reorder_options *options, uint32_t *path, hd_cuts *cuts, hd_error *error) {
+    hd_points points;
+    hd_path_options path_options = options->path;
+    path_options.seed = hd_seeded_derive(options->path.seed, order);
+    hd_cost_groups groups = hd_cost_groups_of(options->bit_costs);
+    if (!hd_points_gather(plan, order, patterns, &points, error)) return false;
+    if (cuts) *cuts = (hd_cuts){.count = 1, .places = {(uint32_t)plan->order_length - 1}};
+    bool done = points.count <= HD_LARGEST_MATRIX
+                    ? solve_whole(plan, order, &points, &groups, &path_options, path, cuts, error)
+                    : solve_blocks(&points, &groups, &path_options, path, error);
+    hd_points_free(&points);
+    return done;
+}
