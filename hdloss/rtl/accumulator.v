@@ -1,7 +1,7 @@
 // Adder and partial-sum register of one processing element.
 //   sum = base +- product, registered when enabled
-// LOCAL = 0: base is the partial sum of the element above. LOCAL = 1: base is the own register, or zero at
-// the first step of a tile (output stationary).
+// LOCAL = 0: base is the partial sum of the element above. LOCAL = 1: base is the own register, or zero when
+// `first` is set in an enabled cycle (output stationary).
 module accumulator #(
     parameter BITS  = 24,
     parameter LOCAL = 0
@@ -14,7 +14,7 @@ module accumulator #(
     input  wire [BITS-1:0] psum_in,
     output wire [BITS-1:0] psum
 );
-    wire [BITS-1:0] base = (LOCAL == 0) ? psum_in : first ? {BITS{1'b0}} : psum;
+    wire [BITS-1:0] base = (LOCAL == 0) ? psum_in : (first & enable) ? {BITS{1'b0}} : psum;
     wire [BITS-1:0] extended = {{(BITS - 16){product[15]}}, product};
     wire [BITS:0]   sum = {base, 1'b1} + {extended ^ {BITS{negate}}, negate};
 

@@ -41,7 +41,7 @@ class Layer:
 
     @property
     def depthwise(self):
-        return self.groups > 1 and self.weights.shape[1] == 1
+        return self.weights.shape[1] == 1  # one input channel a group
 
     def patches(self):
         """Activations seen by every kernel position and output pixel: [channels][size*size][pixels]."""
@@ -87,11 +87,20 @@ def _blocks(count, size):
 
 
 def tiles(layer, array, order=None):
-    """All tiles of a layer in schedule order. order: sequence of output channels of a group, or None (natural)."""
+    """All tiles of a layer in schedule order. order: None (natural), one permutation for every tile, or [orders][length]
+    with a row for each group, segment and kernel position (output stationary: group and segment), the last fastest.
+    It permutes the group's output channels; output stationary: the reduction (c, r, s)."""
     dataflow = "output_stationary" if layer.depthwise else array.dataflow
     make = {"input_stationary": _input_stationary, "output_stationary": _output_stationary,
             "weight_stationary": _weight_stationary}[dataflow]
     return list(make(layer, array, order))
+
+
+def _order_of(order, index, length):
+    if order is None:
+        return np.arange(length)
+    order = np.asarray(order)
+    return order if order.ndim == 1 else order[index]
 
 
 def _group_sizes(layer):
@@ -101,17 +110,19 @@ def _group_sizes(layer):
 def _input_stationary(layer, array, order):
     per_in, per_out = _group_sizes(layer)
     patches, weights = layer.patches(), layer.weights.reshape(layer.weights.shape[0], per_in, -1)
-    order = np.arange(per_out) if order is None else np.asarray(order)
     for pixels in _blocks(patches.shape[2], array.columns):
+        index = -1
         for group in range(layer.groups):
             for segment in _blocks(per_in, array.rows):
                 for position in range(weights.shape[2]):
-                    left = weights[group * per_out + order][:, list(segment), position]
+                    index += 1
+                    filters = group * per_out + _order_of(order, index, per_out)
+                    left = weights[filters][:, list(segment), position]
                     top = np.zeros((array.rows, array.columns), np.int64)
                     top[:len(segment), :len(pixels)] = \
                         patches[[group * per_in + c for c in segment], position][:, list(pixels)]
                     outputs = np.full((per_out, array.columns, 2), -1)
-                    outputs[:, :len(pixels), 0] = (group * per_out + order)[:, None]
+                    outputs[:, :len(pixels), 0] = filters[:, None]
                     outputs[:, :len(pixels), 1] = list(pixels)
                     yield Tile(left, top, len(segment), len(pixels), outputs)
 
@@ -125,19 +136,22 @@ def _output_stationary(layer, array, order):
     groups = [range(filters)] if layer.depthwise else \
         [range(g * per_out, (g + 1) * per_out) for g in range(layer.groups)]
     for pixels in _blocks(patches.shape[2], array.columns):
+        index = -1
         for g, group in enumerate(groups):
             for segment in _blocks(len(group), array.rows):
+                index += 1
+                reduction = _order_of(order, index, steps)
                 rows = [group[i] for i in segment]
-                left = weights[rows].reshape(len(rows), steps).T
+                left = weights[rows].reshape(len(rows), steps).T[reduction]
                 if layer.depthwise:
                     multiplier = filters // layer.groups
                     top = np.zeros((steps, array.rows, array.columns), np.int64)
                     for r, k in enumerate(rows):
-                        top[:, r, :len(pixels)] = patches[k // multiplier][:, list(pixels)]
+                        top[:, r, :len(pixels)] = patches[k // multiplier][reduction][:, list(pixels)]
                 else:
                     top = np.zeros((steps, array.columns), np.int64)
                     top[:, :len(pixels)] = \
-                        patches[g * per_in:(g + 1) * per_in].reshape(steps, -1)[:, list(pixels)]
+                        patches[g * per_in:(g + 1) * per_in].reshape(steps, -1)[reduction][:, list(pixels)]
                 outputs = np.full((array.rows, array.columns, 2), -1)
                 outputs[:len(rows), :len(pixels), 0] = np.array(rows)[:, None]
                 outputs[:len(rows), :len(pixels), 1] = list(pixels)
@@ -147,13 +161,14 @@ def _output_stationary(layer, array, order):
 def _weight_stationary(layer, array, order):
     per_in, per_out = _group_sizes(layer)
     patches, weights = layer.patches(), layer.weights.reshape(layer.weights.shape[0], per_in, -1)
-    order = np.arange(per_out) if order is None else np.asarray(order)
-    pixels = patches.shape[2]
+    pixels, index = patches.shape[2], -1
     for group in range(layer.groups):
         for segment in _blocks(per_in, array.rows):
             for position in range(weights.shape[2]):
+                index += 1
+                sequence = group * per_out + _order_of(order, index, per_out)
                 for columns in _blocks(per_out, array.columns):
-                    filters = group * per_out + order[list(columns)]
+                    filters = sequence[list(columns)]
                     left = patches[[group * per_in + c for c in segment], position].T
                     top = np.zeros((array.rows, array.columns), np.int64)
                     top[:len(segment), :len(columns)] = weights[filters][:, list(segment), position].T
@@ -268,7 +283,7 @@ def simulate(s, layer, array):
     if s.local:
         register = np.zeros((rows, columns), np.int64)
         for t in range(time):
-            psum_in[t] = 0 if s.first[t] else register
+            psum_in[t] = np.where(enable[t] & s.first[t], 0, register)
             total[t] = (psum_in[t] + product[t]) & mask
             register = np.where(enable[t], total[t], register)
             psum[t] = register
@@ -355,7 +370,7 @@ def collect_results(results, s, all_tiles, array, shape):
             local = cycle - column - 1
             tile = np.searchsorted(starts, local, side="right") - 2
             if local >= len(s.first) - 1:
-                tile, row = len(all_tiles) - 1, local - (len(s.first) - 1)
+                tile, row = len(all_tiles) - 1, local - (len(s.first) - 1)  # the drain after the last tile
             else:
                 row = local - starts[tile + 1]
             if tile < 0 or row >= array.rows:
@@ -364,6 +379,8 @@ def collect_results(results, s, all_tiles, array, shape):
         else:
             local = cycle - column - array.rows - 1
             tile = np.searchsorted(starts, local, side="right") - 1
+            if tile < 0:
+                continue
             where = all_tiles[tile].outputs[local - starts[tile], column]
         if where[0] >= 0:
             out[where[0], where[1]] += value
