@@ -4,15 +4,16 @@
  * (batch, y, x) position: a row of `channels` floats). Weights keep Darknet's layout
  * [filters][channels / groups][size][size] and are packed inside the kernels.
  *
- * Lazy tensors: batch normalisation and activations are never passes of their own. A convolution leaves its raw
- * sums; whoever reads them applies y = activation(scale[c] * x + shift[c]) on the way in. The backward pass
- * mirrors it with lazy_gradient.
+ * Lazy tensors: batch normalisation and activations are never passes of their own. A convolution leaves its
+ * raw sums; whoever reads them applies y = activation(scale[c] * x + shift[c]) on the way in. The backward
+ * pass mirrors it with lazy_gradient.
  *
  * Results never depend on the number of threads: work is cut into chunks whose borders depend on the shape
  * alone, and partial sums are added in the order of the chunks.
  *
  * Every fast kernel has a naive counterpart, reference_*, in reference.h; tests compare the two.
- * Workspace: functions that need scratch memory take a pointer to at least *_workspace_bytes() bytes, 64-byte aligned. */
+ * Workspace: functions that need scratch memory take a pointer to at least *_workspace_bytes() bytes, 64-byte
+ * aligned. */
 #ifndef DARKNET_KERNELS_KERNELS_H
 #define DARKNET_KERNELS_KERNELS_H
 
@@ -47,7 +48,8 @@ typedef enum activation_kind {
 const char *activation_name(activation_kind kind);
 activation_kind activation_from_name(const char *name);
 
-/* One value; the derivative is taken at z, the input of the activation. Scalar references for everything below. */
+/* One value; the derivative is taken at z, the input of the activation. Scalar references for everything
+ * below. */
 float activation_value(activation_kind kind, float z);
 float activation_derivative(activation_kind kind, float z);
 
@@ -79,8 +81,8 @@ typedef struct lazy_gradient {
     const float *a, *b, *c; /* [channels] each, or all NULL */
 } lazy_gradient;
 
-/* Per-channel moments of a tensor, gathered while it is written: mean[c] and m2[c] = sum over pixels of (x - mean)^2.
- * Combined over chunks in double precision, in a fixed order. */
+/* Per-channel moments of a tensor, gathered while it is written: mean[c] and m2[c] = sum over pixels of (x -
+ * mean)^2. Combined over chunks in double precision, in a fixed order. */
 typedef struct channel_moments {
     float *mean; /* [channels] */
     float *m2;   /* [channels] */
@@ -105,14 +107,15 @@ size_t convolution_backward_workspace_bytes(const convolution_shape *s, int thre
  * moments, when not NULL, receives the moments of the raw sums over all batch * out_height * out_width pixels
  * (store must then be NULL). */
 void convolution_forward(const convolution_shape *s, const lazy_tensor *in, const float *weights, float *out,
-                         const channel_map *store, const channel_moments *moments, void *workspace, int threads);
+                         const channel_map *store, const channel_moments *moments, void *workspace,
+                         int threads);
 
-/* Given the gradient of the raw sums: in_delta (gradient of the *mapped* input, [in pixels][in_channels]; NULL to
- * leave it out) is overwritten, or added to when `accumulate`; weight_delta, in Darknet's layout, is added to (NULL to
- * leave it out). in_delta must not overlap dy's arrays. */
+/* Given the gradient of the raw sums: in_delta (gradient of the *mapped* input, [in pixels][in_channels];
+ * NULL to leave it out) is overwritten, or added to when `accumulate`; weight_delta, in Darknet's layout, is
+ * added to (NULL to leave it out). in_delta must not overlap dy's arrays. */
 void convolution_backward(const convolution_shape *s, const lazy_tensor *in, const lazy_gradient *dy,
-                          const float *weights, float *in_delta, bool accumulate, float *weight_delta, void *workspace,
-                          int threads);
+                          const float *weights, float *in_delta, bool accumulate, float *weight_delta,
+                          void *workspace, int threads);
 
 /* ---- per-channel passes over [pixels][channels] ---- */
 size_t channel_reduce_workspace_bytes(size_t pixels, size_t channels);
@@ -121,9 +124,10 @@ size_t channel_reduce_workspace_bytes(size_t pixels, size_t channels);
 void channel_moments_compute(size_t pixels, size_t channels, const float *x, const channel_moments *moments,
                              void *workspace, int threads);
 
-/* sum_dz[c] = sum of dz; sum_dz_x[c] = sum of dz * (x - center[c]) (NULL to leave it out). g->a, b, c are ignored. */
-void lazy_gradient_reduce(size_t pixels, size_t channels, const lazy_gradient *g, const float *center, float *sum_dz,
-                          float *sum_dz_x, void *workspace, int threads);
+/* sum_dz[c] = sum of dz; sum_dz_x[c] = sum of dz * (x - center[c]) (NULL to leave it out). g->a, b, c are
+ * ignored. */
+void lazy_gradient_reduce(size_t pixels, size_t channels, const lazy_gradient *g, const float *center,
+                          float *sum_dz, float *sum_dz_x, void *workspace, int threads);
 
 /* out = the mapped tensor (in place allowed). */
 void lazy_tensor_store(size_t pixels, size_t channels, const lazy_tensor *in, float *out, int threads);
@@ -146,14 +150,16 @@ typedef struct pool_shape {
     size_t padding; /* Darknet's: the first window starts at -floor(padding / 2) */
 } pool_shape;
 
-/* Cells outside count as -FLT_MAX. index[out] = y * in_width + x of the winner (first on ties); NULL to leave out. */
+/* Cells outside count as -FLT_MAX. index[out] = y * in_width + x of the winner (first on ties), UINT32_MAX
+ * where every cell is outside; NULL to leave out. */
 void maxpool_forward(const pool_shape *s, const lazy_tensor *in, float *out, uint32_t *index, int threads);
 /* in_delta is overwritten, or added to when accumulate. */
-void maxpool_backward(const pool_shape *s, const float *delta, const uint32_t *index, float *in_delta, bool accumulate,
-                      int threads);
+void maxpool_backward(const pool_shape *s, const float *delta, const uint32_t *index, float *in_delta,
+                      bool accumulate, int threads);
 
 /* Global average: out[batch][channels]. */
-void average_pool_forward(size_t batch, size_t pixels, size_t channels, const lazy_tensor *in, float *out, int threads);
+void average_pool_forward(size_t batch, size_t pixels, size_t channels, const lazy_tensor *in, float *out,
+                          int threads);
 void average_pool_backward(size_t batch, size_t pixels, size_t channels, const float *delta, float *in_delta,
                            bool accumulate, int threads);
 
@@ -164,8 +170,10 @@ void nhwc_to_nchw(size_t batch, size_t channels, size_t pixels, const float *in,
 /* ---- softmax over rows: out[r] = softmax(in[r] / temperature); stable. In place allowed. ---- */
 void softmax_rows(size_t rows, size_t columns, const float *in, float temperature, float *out, int threads);
 
-/* ---- C = alpha * op(A) * op(B) + beta * C, row-major; whole product on one thread unless threads > 1. OpenBLAS. ---- */
-void matrix_multiply(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha, const float *a,
-                     size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc, int threads);
+/* ---- C = alpha * op(A) * op(B) + beta * C, row-major; whole product on one thread unless threads > 1.
+ * OpenBLAS. ---- */
+void matrix_multiply(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, float alpha,
+                     const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc,
+                     int threads);
 
 #endif

@@ -1,0 +1,41 @@
+/* Choice of the row kernels' level, cutting of rows into chunks, joining of moments: see rows.h. */
+#include "kernels/rows.h"
+
+extern const row_kernels row_kernels_portable;
+#if defined(__x86_64__)
+extern const row_kernels row_kernels_avx2, row_kernels_avx512;
+#endif
+
+const row_kernels *row_kernels_at(isa_level level) {
+#if defined(__x86_64__)
+    if (level == ISA_AVX512) return &row_kernels_avx512;
+    if (level == ISA_AVX2) return &row_kernels_avx2;
+#endif
+    (void)level;
+    return &row_kernels_portable;
+}
+
+row_chunks row_chunks_of(size_t rows, size_t channels, size_t most_chunks) {
+    const size_t least_values = 8192; /* smaller chunks cost more to hand out than to work on */
+    size_t least = channels < least_values ? least_values / (channels ? channels : 1) : 1;
+    size_t per_chunk = (rows + most_chunks - 1) / most_chunks;
+    if (per_chunk < least) per_chunk = least;
+    return (row_chunks){
+        .rows = rows, .rows_per_chunk = per_chunk, .count = (rows + per_chunk - 1) / per_chunk};
+}
+
+void moments_join(const row_chunks *chunks, size_t channels, size_t stride, const float *means,
+                  const float *m2s, const channel_moments *out) {
+    for (size_t c = 0; c < channels; c++) {
+        double count = 0, mean = 0, m2 = 0;
+        for (size_t i = 0; i < chunks->count; i++) {
+            double n = (double)row_chunk_rows(chunks, i), total = count + n;
+            double step = (double)means[i * stride + c] - mean;
+            mean += step * n / total;
+            m2 += (double)m2s[i * stride + c] + step * step * count * n / total;
+            count = total;
+        }
+        out->mean[c] = (float)mean;
+        out->m2[c] = (float)m2;
+    }
+}
