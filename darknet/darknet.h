@@ -103,6 +103,8 @@ typedef struct darknet_epoch {
     double loss, task_loss, regularizer_loss;
     double train_top1, valid_top1, valid_top5, held_out_top1;
     double learning_rate;
+    double images_per_second, data_wait_seconds, wall_seconds;
+    bool log_is_fresh; /* the run's log begins with this epoch: files of an earlier run are replaced */
 
     /* The images on which valid_top1 was measured, in order, prepared as for the network: calls visit with
      * [count][height][width][channels] floats and their classes until they are all seen or visit returns false.
@@ -115,7 +117,6 @@ typedef struct darknet_epoch {
 
 typedef struct darknet_checkpoint {
     const char *path; /* the .weights file, complete and synced */
-    const char *log_path; /* the run's CSV, or NULL */
     int epoch;
     bool final; /* <name>.weights at the end of training */
     const darknet_epoch *evaluation; /* of that epoch */

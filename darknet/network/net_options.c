@@ -49,6 +49,7 @@ static void parse_schedule(const cfg_section *s, net_options *o, diagnostics *d)
     parse_steps(s, o, d);
     o->max_batches = section_int(s, "max_batches", 0, 0, 1 << 30, d);
     o->epochs = section_int(s, "epochs", 0, 0, 1 << 20, d);
+    o->keep = section_int(s, "keep", 3, 1, 1 << 20, d);
     o->sgdr_minimum = section_number(s, "learning_rate_min", 1e-5, 0.0, 1e6, d);
     o->sgdr_cycle = section_int(s, "sgdr_cycle", 0, 0, 1 << 30, d);
     o->sgdr_multiplier = section_number(s, "sgdr_mult", 2.0, 1.0, 1e6, d);

@@ -31,6 +31,7 @@ typedef struct net_options {
     double *scales;
     size_t step_count;
     int64_t max_batches;
+    int keep;   /* epoch checkpoints kept */
     int epochs; /* alternative to max_batches; 0 not given */
     double sgdr_minimum, sgdr_multiplier;
     int64_t sgdr_cycle;
