@@ -85,6 +85,30 @@ bool hd_certify_orders(const hd_plan *plan, const int8_t *words, const hd_reorde
 /* total += one layer; start from a zeroed struct. */
 void hd_certificate_add(hd_certificate *total, const hd_certificate *layer);
 
+/* ------------------------------------------------------------------------------------------------ networks
+ */
+
+/* Orders of the channels of every node's output: channel orders[node][place] moves to `place`. NULL: they
+ * stay. */
+typedef struct hd_channel_orders {
+    size_t node_count;
+    uint32_t **orders; /* [node_count][out_channels]; owned */
+} hd_channel_orders;
+
+void hd_channel_orders_free(hd_channel_orders *orders);
+
+/* Direct reordering: one order a layer, joint over the network. Layers tied by shortcuts, routes and
+ * depthwise layers share an order, solved on their summed flips per image; the image's channels, the classes,
+ * and what grouped convolutions or unsupported layers fix stay in place. To be freed; after a failure it is
+ * empty. */
+bool hd_reorder_direct(const hd_network *network, const hd_accelerator *accelerator,
+                       const hd_reorder_options *options, hd_channel_orders *orders, hd_error *error);
+
+/* Permutes the parameters of the network's nodes in place, so that it computes the same function (up to the
+ * order of sums) with its channels in the new order. Orders that do not fit each other are refused, and
+ * nothing is changed. */
+bool hd_fold_orders(hd_network *network, const hd_channel_orders *orders, hd_error *error);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

@@ -19,7 +19,7 @@ hd_cost_groups hd_cost_groups_of(const uint32_t bit_costs[HD_MAXIMUM_BITS]) {
     return groups;
 }
 
-static hd_distance_row_function *distance_row(void) {
+hd_distance_row_function *hd_distance_row(void) {
 #if defined(__x86_64__)
     switch (hd_isa_best()) {
     case HD_ISA_AVX512:
@@ -71,7 +71,7 @@ void hd_points_free(hd_points *points) {
 
 void hd_points_add_distances(const hd_points *points, size_t first, size_t count,
                              const hd_cost_groups *groups, uint32_t *matrix) {
-    hd_distance_row_function *add_row = distance_row();
+    hd_distance_row_function *add_row = hd_distance_row();
     for (size_t i = 0; i < count; i++)
         for (size_t plane = 0; plane < points->plane_count; plane++) {
             const uint32_t *words = points->planes + plane * points->count + first;

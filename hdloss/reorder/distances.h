@@ -19,6 +19,9 @@ typedef void hd_distance_row_function(const uint32_t *words, size_t count, uint3
 
 hd_distance_row_function hd_distance_row_portable, hd_distance_row_avx2, hd_distance_row_avx512;
 
+/* The best of them on this machine. */
+hd_distance_row_function *hd_distance_row(void);
+
 /* The points that one order of a plan strings together: point k is all the words that are streamed when the
  * order says k, on the lanes of every tile that follows this order. */
 typedef struct hd_points {

@@ -52,19 +52,24 @@ static uint64_t dealt_cost(const uint32_t *matrix, size_t count, size_t cols, co
     return cost;
 }
 
-/* Column j of the array takes order[j], order[j + cols], ...: each gets a stretch of the path, unless what
- * the plan has is better. */
-static bool deal(const hd_plan *plan, size_t order, const uint32_t *matrix, uint32_t *path, hd_error *error) {
-    size_t n = plan->order_length, cols = (size_t)plan->accelerator.cols, at = 0;
-    uint32_t *dealt = malloc(n * sizeof *dealt);
-    if (!dealt) return hd_fail(error, "out of memory for an order of %zu steps", n);
-    for (size_t column = 0; column < cols && column < n; column++)
-        for (size_t i = column; i < n; i += cols) dealt[i] = path[at++];
-    for (size_t i = 0; i < n; i++) path[i] = plan->orders ? plan->orders[order * n + i] : (uint32_t)i;
-    if (dealt_cost(matrix, n, cols, dealt) < dealt_cost(matrix, n, cols, path))
-        memcpy(path, dealt, n * sizeof *path);
+bool hd_deal_to_columns(const uint32_t *matrix, size_t count, size_t cols, const uint32_t *present,
+                        uint32_t *order, hd_error *error) {
+    uint32_t *dealt = malloc(count * sizeof *dealt);
+    if (!dealt) return hd_fail(error, "out of memory for an order of %zu channels", count);
+    for (size_t column = 0, at = 0; column < cols && column < count; column++)
+        for (size_t i = column; i < count; i += cols) dealt[i] = order[at++];
+    bool better = dealt_cost(matrix, count, cols, dealt) < dealt_cost(matrix, count, cols, present);
+    memcpy(order, better ? dealt : present, count * sizeof *order);
     free(dealt);
     return true;
+}
+
+/* The order that the plan has now, malloc'ed. */
+static uint32_t *present_order(const hd_plan *plan, size_t order) {
+    uint32_t *present = malloc(plan->order_length * sizeof *present);
+    for (size_t i = 0; present && i < plan->order_length; i++)
+        present[i] = plan->orders ? plan->orders[order * plan->order_length + i] : (uint32_t)i;
+    return present;
 }
 
 static bool solve_whole(const hd_plan *plan, size_t order, const hd_points *points,
@@ -72,14 +77,18 @@ static bool solve_whole(const hd_plan *plan, size_t order, const hd_points *poin
                         hd_cuts *cuts, hd_error *error) {
     uint32_t *matrix = block_distances(points, 0, points->count, groups, error);
     if (!matrix) return false;
-    hd_path_problem p = {.distances = matrix, .stride = points->count, .count = points->count};
-    if (plan->orders && plan->dataflow != HD_WEIGHT_STATIONARY)
-        p.known = plan->orders + order * plan->order_length;
-    bool done = hd_solve_path(&p, options, path, NULL, error);
-    if (done && plan->dataflow == HD_WEIGHT_STATIONARY)
-        done = deal(plan, order, matrix, path, error);
-    else if (done && cuts)
-        find_cuts(&p, path, cuts);
+    uint32_t *present = present_order(plan, order);
+    bool done = present || hd_fail(error, "out of memory for an order of %zu steps", points->count);
+    if (done) {
+        hd_path_problem p = {
+            .distances = matrix, .stride = points->count, .count = points->count, .known = present};
+        done = hd_solve_path(&p, options, path, NULL, error);
+        if (done && plan->dataflow == HD_WEIGHT_STATIONARY)
+            done = hd_deal_to_columns(matrix, p.count, (size_t)plan->accelerator.cols, present, path, error);
+        else if (done && cuts)
+            find_cuts(&p, path, cuts);
+    }
+    free(present);
     free(matrix);
     return done;
 }

@@ -26,6 +26,11 @@ typedef struct hd_cuts {
 bool hd_solve_order(const hd_plan *plan, size_t order, const uint8_t *patterns,
                     const hd_reorder_options *options, uint32_t *path, hd_cuts *cuts, hd_error *error);
 
+/* Weight stationary: column j of the array takes order[j], order[j + cols], ... Turns a path in `order` so
+ * that each column gets a stretch of it, or takes `present` if that costs less. */
+bool hd_deal_to_columns(const uint32_t *matrix, size_t count, size_t cols, const uint32_t *present,
+                        uint32_t *order, hd_error *error);
+
 /* Chooses among cuts and directions of all orders so that the plan's tiles join with few flips, exactly for
  * lanes that neighbouring tiles share. cuts[order_count]; orders[order_count][order_length] are turned in
  * place. */
