@@ -115,7 +115,7 @@ $(BUILD)/libhdloss.so: $(HDLOSS_OBJECTS)
 $(BUILD)/darknet/%.o: INCLUDES := -Idarknet
 $(BUILD)/hdloss/%.o: INCLUDES := -Ihdloss
 $(BUILD)/hdloss/plugin/%.o: INCLUDES := -Idarknet -Ihdloss -Ihdloss/plugin
-$(BUILD)/darknet/cli/%.o: INCLUDES := -Idarknet -Ihdloss/plugin
+$(BUILD)/darknet/cli/%.o: INCLUDES := -Idarknet -Ihdloss -Ihdloss/plugin
 $(BUILD)/tests/%: INCLUDES := -Idarknet -Ihdloss -Ihdloss/plugin -Itests/support
 
 define isa_rule

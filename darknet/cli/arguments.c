@@ -1,0 +1,106 @@
+/* Command lines: see arguments.h. */
+#include "cli/arguments.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int fail(const char *format, ...) {
+    va_list arguments_list;
+    va_start(arguments_list, format);
+    (void)fputs("darknet: ", stderr);
+    (void)vfprintf(stderr, format, arguments_list);
+    (void)fputc('\n', stderr);
+    va_end(arguments_list);
+    return 1;
+}
+
+static void print_help(const command_spec *spec) {
+    printf("usage: darknet %s\n\n%s\n", spec->usage, spec->summary);
+    if (spec->options && spec->options->name) printf("\n");
+    for (const option_spec *o = spec->options; o && o->name; o++) {
+        char head[64];
+        (void)snprintf(head, sizeof head, "%s %s", o->name, o->value ? o->value : "");
+        printf("  %-24s %s\n", head, o->help);
+    }
+}
+
+static int option_place(const command_spec *spec, const char *name) {
+    for (int i = 0; spec->options && spec->options[i].name; i++)
+        if (strcmp(spec->options[i].name, name) == 0) return i;
+    return -1;
+}
+
+/* A word that begins with '-' and is no number is an option. */
+static bool is_option(const char *word) {
+    char *end;
+    if (word[0] != '-' || word[1] == 0) return false;
+    (void)strtod(word, &end);
+    return *end != 0;
+}
+
+parse_result arguments_parse(arguments *a, const command_spec *spec, int argc, char **argv) {
+    *a = (arguments){.spec = spec};
+    for (int i = 0; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-help") == 0 || strcmp(argv[i], "-h") == 0) {
+            print_help(spec);
+            return PARSE_HELP;
+        }
+    for (int i = 0; i < argc; i++) {
+        if (!is_option(argv[i])) {
+            if (a->position_count == spec->most) {
+                fail("unexpected \"%s\"; usage: darknet %s", argv[i], spec->usage);
+                return PARSE_ERROR;
+            }
+            a->positions[a->position_count++] = argv[i];
+            continue;
+        }
+        int place = option_place(spec, argv[i]);
+        if (place < 0) {
+            fail("unknown option %s; usage: darknet %s", argv[i], spec->usage);
+            return PARSE_ERROR;
+        }
+        if (spec->options[place].value && i + 1 == argc) {
+            fail("%s wants a value: %s", argv[i], spec->options[place].value);
+            return PARSE_ERROR;
+        }
+        a->values[place] = spec->options[place].value ? argv[++i] : "";
+    }
+    if (a->position_count >= spec->least) return PARSE_OK;
+    fail("too few arguments; usage: darknet %s", spec->usage);
+    return PARSE_ERROR;
+}
+
+const char *option_text(const arguments *a, const char *name) {
+    int place = option_place(a->spec, name);
+    return place < 0 ? NULL : a->values[place];
+}
+
+bool option_given(const arguments *a, const char *name) { return option_text(a, name) != NULL; }
+
+bool option_number(const arguments *a, const char *name, double least, double most, double *value) {
+    const char *text = option_text(a, name);
+    if (!text) return true;
+    char *end;
+    double number = strtod(text, &end);
+    if (end == text || *end || !isfinite(number) || number < least || number > most) {
+        fail("%s: \"%s\" is not a number from %g to %g", name, text, least, most);
+        return false;
+    }
+    *value = number;
+    return true;
+}
+
+bool option_int(const arguments *a, const char *name, int least, int most, int *value) {
+    double number = *value;
+    if (!option_number(a, name, least, most, &number)) return false;
+    if (number != floor(number)) {
+        fail("%s: \"%s\" is not a whole number", name, option_text(a, name));
+        return false;
+    }
+    *value = (int)number;
+    return true;
+}

@@ -1,0 +1,38 @@
+/* The program's commands, one file each. */
+#ifndef DARKNET_CLI_COMMANDS_H
+#define DARKNET_CLI_COMMANDS_H
+
+#include "cli/arguments.h"
+#include "data/data.h"
+#include "network/network.h"
+#include "plugin.h"
+
+/* What a command is given beside its words. */
+typedef struct program {
+    plugin *plugin; /* the bit-flip extension */
+} program;
+
+typedef int (*command_function)(program *p, int argc, char **argv); /* argv after the command's words; the exit status */
+
+typedef struct command {
+    const char *group, *name; /* "classifier", "train"; group NULL for commands of one word */
+    const char *summary;
+    command_function run;
+} command;
+
+int command_classifier_train(program *p, int argc, char **argv);
+int command_classifier_valid(program *p, int argc, char **argv);
+int command_classifier_predict(program *p, int argc, char **argv);
+int command_speed(program *p, int argc, char **argv);
+int command_ops(program *p, int argc, char **argv);
+
+/* ---- shared ---- */
+/* Builds the network of a cfg and prints what was wrong with the cfg on stderr (all mistakes). NULL after an error. */
+network *command_network(program *p, const char *cfg_path, network_settings *settings);
+/* The threads option's value, 0 when absent; false after an error. */
+bool command_threads(const arguments *a, int *threads);
+
+#define OPTION_THREADS {"-threads", "N", "threads (default: all processors); results do not depend on it"}
+#define OPTION_END {0}
+
+#endif

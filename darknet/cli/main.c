@@ -1,0 +1,87 @@
+/* darknet: the program. Finds the command and runs it. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+
+static const command commands[] = {
+    {"classifier", "train", "train a network", command_classifier_train},
+    {"classifier", "valid", "accuracy on the validation set", command_classifier_valid},
+    {"classifier", "predict", "classes of images", command_classifier_predict},
+    {NULL, "ops", "layers, shapes, multiply-accumulates, parameters", command_ops},
+    {NULL, "speed", "images per second", command_speed},
+};
+
+enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
+
+static void print_usage(FILE *to) {
+    (void)fprintf(to, "darknet %s: trains image classifiers that flip few bits in an accelerator's datapath\n\n", darknet_version());
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        (void)fprintf(to, "  darknet %s%s%-*s %s\n", commands[i].group ? commands[i].group : "", commands[i].group ? " " : "",
+                      commands[i].group ? 10 : 21, commands[i].name, commands[i].summary);
+    for (const plugin_command *c = plugin_commands(); c->name; c++)
+        (void)fprintf(to, "  darknet hd %-18s %s\n", c->name, c->summary);
+    (void)fprintf(to, "\n`darknet COMMAND --help` says more of each.\n");
+}
+
+static bool is_help(const char *word) { return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0; }
+
+/* Where cfg/accelerators of this installation is: beside the build tree, or under share. */
+static char *resource_directory(void) {
+    char program_path[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", program_path, sizeof program_path - 64);
+    static const char *const places[] = {"/../cfg", "/../../cfg", "/../share/hdloss/cfg"};
+    if (length <= 0) return NULL;
+    program_path[length] = 0;
+    char *slash = strrchr(program_path, '/');
+    if (!slash) return NULL;
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        (void)strcpy(slash, places[i]);
+        char probe[PATH_MAX + 32];
+        (void)snprintf(probe, sizeof probe, "%s/accelerators", program_path);
+        if (access(probe, F_OK) == 0) return realpath(program_path, NULL);
+    }
+    return NULL;
+}
+
+static int run_command(program *p, int argc, char **argv) {
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        const command *c = &commands[i];
+        if (!c->group && strcmp(argv[1], c->name) == 0) return c->run(p, argc - 2, argv + 2);
+        if (c->group && argc > 2 && strcmp(argv[1], c->group) == 0 && strcmp(argv[2], c->name) == 0)
+            return c->run(p, argc - 3, argv + 3);
+    }
+    for (const plugin_command *c = plugin_commands(); c->name; c++)
+        if (argc > 2 && strcmp(argv[1], "hd") == 0 && strcmp(argv[2], c->name) == 0)
+            return c->run(p->plugin, argc - 3, argv + 3);
+    bool group = strcmp(argv[1], "classifier") == 0 || strcmp(argv[1], "hd") == 0;
+    if (group && (argc == 2 || is_help(argv[2]))) {
+        print_usage(argc == 2 ? stderr : stdout);
+        return argc == 2;
+    }
+    return fail("unknown command \"%s%s%s\"; `darknet --help` lists the commands", argv[1], group ? " " : "",
+                group ? argv[2] : "");
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2 || is_help(argv[1])) {
+        print_usage(argc < 2 ? stderr : stdout);
+        return argc < 2;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("darknet %s\n", darknet_version());
+        return 0;
+    }
+    error e = {0};
+    char *resources = resource_directory();
+    program p = {.plugin = plugin_create(resources, &e)};
+    free(resources);
+    if (!p.plugin) return fail("%s", e.message);
+    int status = run_command(&p, argc, argv);
+    plugin_destroy(p.plugin);
+    if (fflush(stdout) != 0) return fail("stdout: cannot be written");
+    return status;
+}

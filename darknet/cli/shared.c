@@ -1,0 +1,32 @@
+/* What several commands do: building a network and saying what is wrong with its cfg. */
+#include <stdio.h>
+
+#include "cli/commands.h"
+
+static void print_diagnostics(const diagnostics *d) {
+    for (size_t i = 0; i < diagnostics_count(d); i++) {
+        bool warning;
+        const char *sentence = diagnostics_get(d, i, &warning);
+        (void)fprintf(stderr, "darknet: %s%s\n", warning ? "warning: " : "", sentence);
+    }
+}
+
+network *command_network(program *p, const char *cfg_path_name, network_settings *settings) {
+    const darknet_extension *extensions[1] = {plugin_extension(p->plugin)};
+    static const darknet_extension *kept[1]; /* the network keeps the list */
+    kept[0] = extensions[0];
+    settings->extensions = kept;
+    settings->extension_count = 1;
+    diagnostics *d = diagnostics_create();
+    error e = {0};
+    network *net = d ? network_create(cfg_path_name, settings, d, &e) : NULL;
+    if (d) print_diagnostics(d);
+    if (!net && (!d || diagnostics_error_count(d) == 0)) fail("%s", e.message);
+    diagnostics_destroy(d);
+    return net;
+}
+
+bool command_threads(const arguments *a, int *threads) {
+    *threads = 0;
+    return option_int(a, "-threads", 1, 1024, threads);
+}

@@ -1,0 +1,87 @@
+/* darknet classifier train */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/commands.h"
+#include "cli/progress.h"
+#include "train/train.h"
+
+static const option_spec options[] = {
+    {"-hdloss", "L", "bit-flip loss with this lambda (beats [hdloss] lambda and [net] hdloss); 0 is off"},
+    {"-clear", NULL, "weights are fine-tuned: images seen 0, the schedule starts again"},
+    {"-epochs", "N", "train so many epochs (beats max_batches)"},
+    {"-seed", "S", "seed of everything random (beats [net] seed)"},
+    {"-log", "FILE.csv", "the log (default: <backup>/<name>.csv)"},
+    {"-backup", "DIR", "where checkpoints go (beats the data file's backup)"},
+    {"-accelerator", "FILE", "the array that the energy report is about"},
+    OPTION_THREADS,
+    OPTION_END};
+
+static const command_spec spec = {
+    "classifier train DATA CFG [WEIGHTS] [options]",
+    "Trains the network of CFG on DATA's training set. WEIGHTS: a .backup with its .state resumes that run; other weights are\n"
+    "fine-tuned. Writes <name>_<epoch>.weights, <name>.backup and <name>.weights in DATA's backup directory, and a log. SIGINT and\n"
+    "SIGTERM save and stop.",
+    2, 3, options};
+
+static volatile sig_atomic_t stop_signal;
+
+static void request_stop(int number) { stop_signal = number; }
+
+static bool stop_requested(void *user) {
+    (void)user;
+    return stop_signal != 0;
+}
+
+static void catch_signals(void) {
+    struct sigaction action = {.sa_handler = request_stop, .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+}
+
+static int train(program *p, const arguments *a, const data_options *data) {
+    int threads, seed = 0, epochs = 0;
+    double lambda = 0;
+    if (!command_threads(a, &threads) || !option_int(a, "-seed", 0, 0x7fffffff, &seed) ||
+        !option_int(a, "-epochs", 1, 1 << 20, &epochs) || !option_number(a, "-hdloss", 0, 1e9, &lambda))
+        return 1;
+    const char *const overrides[2][2] = {{"net.hdloss", option_text(a, "-hdloss")}, {"hdloss.lambda", option_text(a, "-hdloss")}};
+    network_settings settings = {.training = true,
+                                 .threads = threads,
+                                 .has_seed = option_given(a, "-seed"),
+                                 .seed = (uint64_t)seed,
+                                 .overrides = overrides,
+                                 .override_count = option_given(a, "-hdloss") ? 2 : 0};
+    error e = {0};
+    if (!plugin_use_accelerator(p->plugin, option_text(a, "-accelerator"), &e)) return fail("%s", e.message);
+    network *net = command_network(p, a->positions[1], &settings);
+    if (!net) return 1;
+    train_options options_of_run = {.backup = option_given(a, "-backup") ? option_text(a, "-backup") : data->backup,
+                                    .log_path = option_text(a, "-log"),
+                                    .resume_path = a->position_count > 2 ? a->positions[2] : NULL,
+                                    .clear = option_given(a, "-clear"),
+                                    .epochs = epochs};
+    progress_view *view = progress_create();
+    train_callbacks callbacks = progress_callbacks(view);
+    callbacks.stop_requested = stop_requested;
+    catch_signals();
+    train_result result = train_network_classifier(net, data, &options_of_run, &callbacks, &e);
+    progress_destroy(view);
+    network_destroy(net);
+    if (result == TRAIN_FAILED) return fail("%s", e.message);
+    return result == TRAIN_FINISHED ? 0 : 128 + (int)stop_signal;
+}
+
+int command_classifier_train(program *p, int argc, char **argv) {
+    arguments a;
+    parse_result parsed = arguments_parse(&a, &spec, argc, argv);
+    if (parsed != PARSE_OK) return parsed == PARSE_ERROR;
+    error e = {0};
+    data_options data;
+    if (!data_options_read(a.positions[0], &data, &e)) return fail("%s", e.message);
+    int status = train(p, &a, &data);
+    data_options_free(&data);
+    return status;
+}
