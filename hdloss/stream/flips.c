@@ -7,7 +7,7 @@
 #include "stream/gather.h"
 #include "words/isa.h"
 
-enum { CHUNK_WORDS = 1 << 16, BLOCK_BYTES = 1 << 14 };
+enum { CHUNK_WORDS = 1 << 20, BLOCK_BYTES = 1 << 14 }; /* a chunk takes about a millisecond: worth a thread */
 
 typedef struct counter {
     const hd_plan *plan;
