@@ -1,6 +1,6 @@
-/* Data: image lists, CIFAR and IDX files decoded once into memory, augmented by worker threads ahead of whoever asks.
- * Everything random is a function of (seed, epoch, position): the batches are the same for any number of workers
- * and after a resume. */
+/* Data: image lists, CIFAR and IDX files decoded once into memory, augmented by worker threads ahead of
+ * whoever asks. Everything random is a function of (seed, epoch, position): the batches are the same for any
+ * number of workers and after a resume. */
 #ifndef DARKNET_DATA_DATA_H
 #define DARKNET_DATA_DATA_H
 
@@ -19,7 +19,8 @@ typedef struct image_f32 {
 
 /* Decodes a file through stb_image to `channels` channels (1 or 3). */
 bool image_load(const char *path, int channels, image_f32 *image, error *e);
-bool image_load_memory(const void *bytes, size_t count, const char *name, int channels, image_f32 *image, error *e);
+bool image_load_memory(const void *bytes, size_t count, const char *name, int channels, image_f32 *image,
+                       error *e);
 void image_free(image_f32 *image);
 bool image_make(int width, int height, int channels, image_f32 *image, error *e);
 /* Separable bilinear with align-corners positions i * (old - 1) / (new - 1). */
@@ -36,24 +37,31 @@ typedef struct dataset dataset;
 typedef struct data_options {
     int classes;
     int top;
-    char *train, *valid, *test; /* a list file, a CIFAR .bin (several separated by ','), an IDX image file (.gz too) */
-    char *train_labels, *valid_labels, *test_labels; /* IDX label files, keys train_labels, valid_labels, test_labels */
-    char *format;      /* key format = auto | list | cifar10 | cifar100 | idx; auto goes by the file's name and size */
+    char *train, *valid,
+        *test; /* a list file, a CIFAR .bin (several separated by ','), an IDX image file (.gz too) */
+    char *train_labels, *valid_labels,
+        *test_labels; /* IDX label files, keys train_labels, valid_labels, test_labels */
+    char *format;     /* key format = auto | list | cifar10 | cifar100 | idx; auto goes by the file's name and
+                         size */
     char *labels, *names, *backup;
     size_t valid_split; /* key valid_split: seeded training images held out, 0 none */
     char *path;         /* of the .data file, for messages */
 } data_options;
 
-/* Paths are taken relative to the working directory first and, when absent there, to the .data file's directory.
- * A leading $NAME/ in a path is replaced by that environment variable (an unset one is an error naming it). */
+/* Paths are taken relative to the working directory first and, when absent there, to the .data file's
+ * directory. A leading $NAME/ in a path is replaced by that environment variable (an unset one is an error
+ * naming it). */
 bool data_options_read(const char *path, data_options *options, error *e);
+/* The same; all mistakes, and warnings of keys that nobody knows, go to d besides (e then holds the first
+ * mistake). */
+bool data_options_diagnose(const char *path, data_options *options, diagnostics *d, error *e);
 void data_options_free(data_options *options);
 
 typedef enum data_part { DATA_TRAIN, DATA_HELD_OUT, DATA_VALID, DATA_TEST } data_part;
 
-/* Decodes a part into memory as bytes. `channels` is the network's. DATA_TRAIN is without, DATA_HELD_OUT with exactly,
- * the valid_split images that `seed` draws. Images of a list keep their own sizes; CIFAR and IDX have one. A grey image
- * is repeated over 3 channels when the network wants 3. */
+/* Decodes a part into memory as bytes. `channels` is the network's. DATA_TRAIN is without, DATA_HELD_OUT with
+ * exactly, the valid_split images that `seed` draws. Images of a list keep their own sizes; CIFAR and IDX
+ * have one. A grey image is repeated over 3 channels when the network wants 3. */
 dataset *dataset_open(const data_options *options, data_part part, int channels, uint64_t seed, error *e);
 void dataset_close(dataset *d);
 size_t dataset_count(const dataset *d);
@@ -62,39 +70,41 @@ int dataset_label(const dataset *d, size_t i);
 
 /* ---- augmentation: [net]'s keys ---- */
 typedef struct augmentation {
-    bool enabled;             /* false: centre crop and resize only (evaluation) */
+    bool enabled; /* false: centre crop and resize only (evaluation) */
     int width, height, channels;
-    int min_crop, max_crop;   /* Darknet's random scale */
+    int min_crop, max_crop; /* Darknet's random scale */
     float angle_degrees, aspect, saturation, exposure, hue;
     bool flip;
-    int pad_crop;             /* > 0: zero-pad by so many pixels and crop at random instead of the random scale */
+    int pad_crop; /* > 0: zero-pad by so many pixels and crop at random instead of the random scale */
     bool center;
-    float mixup, cutmix;      /* probabilities, 0 = off; labels mixed by area */
-    float label_smooth;       /* truth <- truth * (1 - s) + s / classes */
+    float mixup, cutmix;           /* probabilities, 0 = off; labels mixed by area */
+    float label_smooth;            /* truth <- truth * (1 - s) + s / classes */
     const float *mean, *deviation; /* [channels] or NULL: x <- (x - mean) / deviation, last of all */
 } augmentation;
 
 /* ---- batches ---- */
 typedef struct data_batch {
-    size_t count;    /* images filled; the last batch of a sequential pass may be short, the rest then repeats image 0 */
-    float *images;   /* [batch][height][width][channels] */
-    float *truth;    /* [batch][classes] */
-    int *labels;     /* [batch]: the class before any mixing */
+    size_t count;  /* images filled; the last batch of a sequential pass may be short, the rest then repeats
+                      image 0 */
+    float *images; /* [batch][height][width][channels] */
+    float *truth;  /* [batch][classes] */
+    int *labels;   /* [batch]: the class before any mixing */
 } data_batch;
 
 typedef struct data_loader data_loader;
 typedef struct data_loader_options {
-    size_t batch;          /* images a data_batch */
-    int workers;           /* threads that prepare batches, at least 1 */
-    int depth;             /* batches prepared ahead, at least 2 */
-    bool shuffle;          /* true: endless, each epoch a seeded permutation of the set; batches cross epochs' ends;
-                              false: one pass in order, then loader_next returns NULL */
+    size_t batch; /* images a data_batch */
+    int workers;  /* threads that prepare batches, at least 1 */
+    int depth;    /* batches prepared ahead, at least 2 */
+    bool shuffle; /* true: endless, each epoch a seeded permutation of the set; batches cross epochs' ends;
+                     false: one pass in order, then loader_next returns NULL */
     uint64_t seed;
-    uint64_t start_image;  /* shuffle: how many images were already drawn (resume position) */
+    uint64_t start_image; /* shuffle: how many images were already drawn (resume position) */
 } data_loader_options;
 
 /* The dataset must outlive the loader. */
-data_loader *data_loader_create(const dataset *d, const augmentation *a, const data_loader_options *o, error *e);
+data_loader *data_loader_create(const dataset *d, const augmentation *a, const data_loader_options *o,
+                                error *e);
 void data_loader_destroy(data_loader *l);
 /* The next batch, valid until the following call; NULL at the end of a sequential pass. */
 const data_batch *data_loader_next(data_loader *l);
