@@ -1,0 +1,113 @@
+"""Sets `darknet hd flips -json` beside brute_flips.c.
+
+    brute_flips.py weights CFG OUT                     random Darknet weights for the cfg
+    brute_flips.py compare CFG WEIGHTS JSON PROGRAM    quantises the weights anew and lets PROGRAM count; exit 1 on a difference
+"""
+import json
+import struct
+import subprocess
+import sys
+
+import numpy
+
+
+def layers_with_weights(path):
+    """(index, kind, filters, channels, groups, size, output pixels, batch_normalize) of each layer with weights."""
+    sections = []
+    for line in open(path):
+        line = "".join(line.split())
+        if line.startswith("["):
+            sections.append((line.strip("[]"), {}))
+        elif line and line[0] not in "#;":
+            key, _, value = line.partition("=")
+            sections[-1][1][key] = value
+    net = sections[0][1]
+    height, width, channels = (int(net[key]) for key in ("height", "width", "channels"))
+    found = []
+    for index, (kind, keys) in enumerate(sections[1:]):
+        normalized = int(keys.get("batch_normalize", 0))
+        if kind == "convolutional":
+            filters, size, stride, groups = (int(keys.get(key, 1)) for key in ("filters", "size", "stride", "groups"))
+            padding = size // 2 if int(keys.get("pad", 0)) else int(keys.get("padding", 0))
+            height = (height + 2 * padding - size) // stride + 1
+            width = (width + 2 * padding - size) // stride + 1
+            found.append((index, kind, filters, channels, groups, size, height * width, normalized))
+            channels = filters
+        elif kind == "connected":
+            outputs = int(keys["output"])
+            found.append((index, kind, outputs, channels * height * width, 1, 1, 1, normalized))
+            height, width, channels = 1, 1, outputs
+        elif kind == "avgpool":
+            height = width = 1
+    return found
+
+
+def write_weights(cfg, out):
+    rng = numpy.random.default_rng()
+    with open(out, "wb") as file:
+        file.write(struct.pack("<iiiQ", 0, 2, 0, 0))
+        for _, kind, filters, channels, groups, size, _, normalized in layers_with_weights(cfg):
+            weights = rng.laplace(0, .1, filters * (channels // groups) * size * size)
+            weights[rng.random(weights.size) < .1] = 0
+            statistics = [rng.normal(1, .1, filters), rng.normal(0, .1, filters), rng.uniform(.5, 2, filters)] if normalized else []
+            parts = [rng.normal(0, .1, filters)]
+            parts += statistics + [weights] if kind == "convolutional" else [weights] + statistics
+            for part in parts:
+                file.write(part.astype("<f4").tobytes())
+
+
+def read_words(cfg, weights_path, bits):
+    """Yields each layer with its words: symmetric, a scale for each filter, half to even, all in float32."""
+    data = open(weights_path, "rb").read()
+    at = 20
+    largest = numpy.float32(2 ** (bits - 1) - 1)
+    for layer in layers_with_weights(cfg):
+        _, kind, filters, channels, groups, size, _, normalized = layer
+        count = filters * (channels // groups) * size * size
+        skipped = filters * (4 if normalized else 1) if kind == "convolutional" else filters
+        at += 4 * skipped
+        weights = numpy.frombuffer(data, "<f4", count, at).reshape(filters, -1)
+        at += 4 * count + (4 * 3 * filters if normalized and kind == "connected" else 0)
+        scales = numpy.abs(weights).max(axis=1, keepdims=True) / largest
+        scales[scales == 0] = 1
+        words = numpy.clip(numpy.rint(weights / scales), -largest, largest).astype(int)
+        yield layer, words
+    assert at == len(data), "%s: %d bytes were expected" % (weights_path, at)
+
+
+def compare(cfg, weights, json_path, program):
+    document = json.load(open(json_path))
+    accelerator = document["accelerator"]
+    told = {layer["index"]: layer for layer in document["layers"]}
+    equal, sums = 0, {"flips": 0, "flips_inside_tiles": 0, "transitions": 0}
+    for layer, words in read_words(cfg, weights, accelerator.get("weight_bits", 8)):
+        index, _, filters, channels, groups, size, pixels, _ = layer
+        text = "%s %d %d %d %s %s %s\n%d %d %d %d %d\n%s\n" % (
+            accelerator["dataflow"], accelerator["rows"], accelerator["cols"], accelerator.get("weight_bits", 8),
+            accelerator["representation"], accelerator.get("encoding", "none"), accelerator.get("kernel_orders", "each"),
+            filters, channels, groups, size, pixels, " ".join(map(str, words.ravel())))
+        out = subprocess.run([program], input=text, capture_output=True, text=True, check=True).stdout.split()
+        counted = dict(zip(out[::2], map(int, out[1::2])))
+        for key, value in counted.items():
+            if told[index][key] != value:
+                print("layer %d: %s: the program says %s, the lanes say %d" % (index, key, told[index][key], value))
+                return 1
+        for key in sums:
+            sums[key] += counted[key]
+        equal += 1
+    for key, value in sums.items():
+        if document["total"][key] != value:
+            print("total: %s: the program says %s, the layers sum up to %d" % (key, document["total"][key], value))
+            return 1
+    if len(told) != equal:
+        print("%d layers told, %d have weights" % (len(told), equal))
+        return 1
+    print("%d layers equal" % equal)
+    return 0
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "weights":
+        write_weights(*sys.argv[2:])
+    else:
+        sys.exit(compare(*sys.argv[2:]))

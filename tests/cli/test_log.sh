@@ -1,0 +1,52 @@
+# A training run's logs have all their columns, a row an epoch, and figures that fit each other; its files are all there.
+. "$ROOT/tests/cli/lib.sh"
+tiny_setup
+
+good train tiny.data tiny.cfg -seed 1 -threads 2
+log=backup/tiny.csv
+[ -f $log ] || fail "no $log"
+for column in epoch batch loss task_loss hd_loss lr train_top1 val_top1 val_top5 int8_top1 flips nhd energy_uj energy_ratio \
+    images_per_s data_wait_s wall_s; do
+    csv $log $column >values || fail "$(cat values)"
+    [ "$(wc -l <values)" -eq 3 ] || fail "$column: 3 epochs wanted, $(wc -l <values) rows there"
+    if ! grep -qE '^[-+0-9.e]+$' values || grep -qvE '^[-+]?[0-9][-+0-9.e]*$' values; then
+        fail "$column has values that are no numbers: $(tr '\n' ' ' <values)"
+    fi
+done
+head -n 12 $log | grep '^#' >head_lines || fail "the log has no head"
+for word in "$(cat "$ROOT/VERSION")" accelerator table; do
+    grep -qi -- "$word" head_lines || fail "the log's head does not tell the $word"
+done
+[ "$(csv $log epoch | tr '\n' ' ')" = "1 2 3 " ] || fail "epochs are not 1 2 3"
+[ "$(csv $log batch 3)" = 18 ] || fail "three epochs of 192 images in batches of 32 are 18 updates"
+holds "$(csv $log train_top1 3) > 0 && $(csv $log train_top1 3) <= 1"
+holds "$(csv $log val_top5 3) >= $(csv $log val_top1 3)"
+holds "$(csv $log flips 3) > 0 && $(csv $log nhd 3) > 0 && $(csv $log nhd 3) < 1"
+holds "$(csv $log energy_uj 3) > 0 && $(csv $log energy_ratio 3) >= 1"
+holds "$(csv $log hd_loss 3) == 0"
+
+# The layers' log: one row a layer with weights and epoch.
+layers=$(ls backup/*layers*.csv) || fail "no log of the layers in backup/: $(ls backup)"
+for column in epoch flips nhd hd_loss; do
+    csv "$layers" $column >values || fail "$layers: $(cat values)"
+    [ "$(wc -l <values)" -eq 18 ] || fail "$layers: $column: 6 layers in 3 epochs are 18 rows, $(wc -l <values) there"
+done
+grep -v '^#' "$layers" | head -n 1 | grep -q energy || fail "$layers has no column of energies"
+grep -v '^#' "$layers" | head -n 1 | grep -q zero || fail "$layers has no column of zero words"
+[ "$(csv "$layers" flips 3 | awk '{ n += $1 } END { print n }')" = "$(csv $log flips 3)" ] ||
+    fail "the layers' flips of epoch 3 do not sum up to the log's"
+
+for file in tiny_1.weights tiny_2.weights tiny_3.weights tiny.weights tiny.backup tiny.state; do
+    [ -s backup/$file ] || fail "no backup/$file: $(ls backup)"
+done
+for file in tiny_3.stream tiny_3.direct.weights; do
+    [ -s backup/$file ] || [ -s "backup/tiny_3.weights.stream" ] || fail "no backup/$file: $(ls backup)"
+done
+! ls -A backup | grep -qE '\.(tmp|partial|new)' || fail "a temporary file was left: $(ls -A backup)"
+same backup/tiny_3.weights backup/tiny.weights
+
+# -log puts it elsewhere; plain lines where the output is no terminal.
+good train tiny.data tiny.cfg -seed 1 -epochs 1 -log elsewhere.csv
+[ "$(csv elsewhere.csv epoch)" = 1 ] || fail "-log: one epoch wanted"
+grep -q "images/s" stdout && grep -qi "eta" stdout || fail "the progress lines lack images/s or the ETA"
+! grep -q "$(printf '\r')" stdout || fail "a bar was drawn into a file"

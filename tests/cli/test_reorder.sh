@@ -1,0 +1,48 @@
+# `hd reorder`: fewer flips, the same answers. direct folds into plain weights; segment writes a sidecar.
+. "$ROOT/tests/cli/lib.sh"
+tiny_setup
+good train tiny.data tiny.cfg -seed 1 -epochs 3
+cp backup/tiny.weights plain.weights
+
+good "$DARKNET" hd reorder tiny.cfg plain.weights direct.weights -method direct -json direct.json
+[ "$(wc -c <plain.weights)" -eq "$(wc -c <direct.weights)" ] || fail "direct.weights has another size"
+different plain.weights direct.weights
+good "$DARKNET" hd reorder tiny.cfg plain.weights segment.weights -method segment -json segment.json
+ls segment*.stream >streams || fail "segment wrote no .stream: $(ls)"
+
+for name in plain direct segment; do
+    good "$DARKNET" hd flips tiny.cfg $name.weights -json $name.flips.json
+    for form in "" -int8; do
+        # shellcheck disable=SC2086
+        good "$DARKNET" classifier valid tiny.data tiny.cfg $name.weights $form -json $name$form.valid.json
+    done
+    : >$name.answers
+    for image in $(head -n 6 valid.list); do
+        good "$DARKNET" classifier predict tiny.data tiny.cfg $name.weights "$image" -t 4
+        cat stdout >>$name.answers
+    done
+done
+flips_of() { json $1.flips.json 'd["total"]["flips_per_image"]'; }
+holds "$(flips_of direct) < $(flips_of plain)"
+holds "$(flips_of segment) < $(flips_of plain)"
+for name in direct segment; do
+    for form in "" -int8; do
+        [ "$(json $name$form.valid.json 'd["top1"]')" = "$(json plain$form.valid.json 'd["top1"]')" ] ||
+            fail "$name$form: another accuracy than the plain weights'"
+    done
+    # The integer network's outputs are equal to the bit, so its loss is.
+    [ "$(json $name-int8.valid.json 'd["loss"]')" = "$(json plain-int8.valid.json 'd["loss"]')" ] ||
+        fail "$name: the integer network's loss differs"
+    loss=$(json $name.valid.json 'd["loss"]')
+    holds "$loss - $(json plain.valid.json 'd["loss"]') < 1e-4 && $(json plain.valid.json 'd["loss"]') - $loss < 1e-4"
+done
+same plain.answers direct.answers
+same plain.answers segment.answers
+
+for key in index type tiles steps lanes repeats words transitions flips flips_inside_tiles nhd; do
+    [ "$(json plain.flips.json "all('$key' in layer for layer in d['layers'])")" = True ] || fail "-json: a layer lacks $key"
+done
+[ "$(json plain.flips.json "[layer['index'] for layer in d['layers']]")" = "[0, 1, 2, 3, 5, 7]" ] || fail "-json: not the layers with weights"
+
+bad sideways "$DARKNET" hd reorder tiny.cfg plain.weights out.weights -method sideways
+bad absent "$DARKNET" hd reorder tiny.cfg plain.weights absent/out.weights -method direct
