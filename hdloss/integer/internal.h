@@ -55,6 +55,18 @@ struct hd_integer_network {
     uint8_t *logits_shift;
 };
 
+/* One thread's memory. */
+typedef struct hd_integer_workspace {
+    uint8_t *arena;    /* tensors of a chunk, where their places say */
+    int32_t *integers; /* [chunk][widest sums or logits] */
+} hd_integer_workspace;
+
+bool hd_integer_workspace_allocate(const hd_integer_network *network, hd_integer_workspace *w);
+void hd_integer_workspace_free(hd_integer_workspace *w); /* also after a failed allocation */
+
+/* Runs one layer on at most `chunk` images in the workspace. */
+void hd_integer_run_step(const hd_integer_network *network, int index, const hd_integer_workspace *w, size_t images);
+
 /* The level is for tests; hd_integer_network_create takes the machine's best. */
 hd_integer_network *hd_integer_network_create_for(const hd_integer_model *model, hd_isa_level level, hd_error *error);
 

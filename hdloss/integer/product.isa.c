@@ -7,7 +7,7 @@
 #include "integer/level.h"
 #include "integer/scale_to_byte.h"
 
-enum { MOST_TILE_ROWS = 16 };
+enum { MOST_TILE_ROWS = 8 };
 
 /* A few successive output pixels, counted over all images. */
 typedef struct tile {
@@ -47,18 +47,22 @@ static void place_tile(const hd_integer_product *p, const uint8_t *input, size_t
     }
 }
 
+#if defined(ISA_avx512)
+#include "integer/product_avx512.h"
+#else
 #include "integer/product_portable.h"
+#endif
 
 void HD_ISA_NAME(hd_integer_product)(const hd_integer_product *p, const uint8_t *input, size_t images, uint8_t *output,
                                      int32_t *accumulators) {
     size_t rows = images * (size_t)p->window.out_height * (size_t)p->window.out_width;
     for (size_t i = 0; i < p->panel_count; i++) {
         const hd_integer_panel *panel = &p->panels[i];
-        size_t step = (size_t)tile_rows(panel->vectors);
-        for (size_t row = 0; row < rows; row += step) {
+        for (size_t row = 0; row < rows;) {
             tile t;
-            place_tile(p, input, row, (int)(rows - row < step ? rows - row : step), &t);
+            place_tile(p, input, row, tile_rows(panel->vectors, rows - row), &t);
             multiply_tile(p, panel, &t, output, accumulators);
+            row += (size_t)t.rows;
         }
     }
 }

@@ -2,9 +2,9 @@
 
 enum { TILE_ROWS = 4 };
 
-static int tile_rows(int vectors) {
+static int tile_rows(int vectors, size_t left) {
     (void)vectors;
-    return TILE_ROWS;
+    return left < TILE_ROWS ? (int)left : TILE_ROWS;
 }
 
 static void accumulate(const hd_integer_product *p, const hd_integer_panel *panel, const tile *t, int row,

@@ -18,18 +18,12 @@ typedef struct request {
     uint8_t *const *outputs;
 } request;
 
-/* One thread's memory. */
-typedef struct workspace {
-    uint8_t *arena;
-    int32_t *integers; /* [chunk][widest sums or logits] */
-} workspace;
-
 /* Where a thread is. */
 typedef struct chunk {
     size_t first, images;
 } chunk;
 
-static uint8_t *tensor_bytes(const hd_integer_network *network, const workspace *w, int tensor) {
+static uint8_t *tensor_bytes(const hd_integer_network *network, const hd_integer_workspace *w, int tensor) {
     return w->arena + network->places[tensor].offset * network->chunk;
 }
 
@@ -52,7 +46,7 @@ static void average_pool(const hd_integer_network *network, const hd_integer_ste
         output[i] = (uint8_t)(rounded_mean(sums[i], (int64_t)pixels) + zero);
 }
 
-static void route(const hd_integer_network *network, const hd_integer_step *step, const workspace *w, size_t images,
+static void route(const hd_integer_network *network, const hd_integer_step *step, const hd_integer_workspace *w, size_t images,
                   uint8_t *output) {
     size_t pixels = images * (size_t)step->window.out_height * (size_t)step->window.out_width;
     for (int j = 0; j < step->input_count; j++) {
@@ -63,7 +57,7 @@ static void route(const hd_integer_network *network, const hd_integer_step *step
     }
 }
 
-static void run_step(const hd_integer_network *network, int index, const workspace *w, size_t images) {
+void hd_integer_run_step(const hd_integer_network *network, int index, const hd_integer_workspace *w, size_t images) {
     const hd_integer_step *step = &network->steps[index];
     const hd_integer_kernels *kernels = network->kernels;
     const hd_integer_tensor *tensor = &network->places[1 + index].tensor;
@@ -99,7 +93,7 @@ static void run_step(const hd_integer_network *network, int index, const workspa
 }
 
 /* integers[images][height][width][channels] of the logits' layer, in 32 bits. */
-static void raw_logits(const hd_integer_network *network, const workspace *w, size_t images, int32_t *integers) {
+static void raw_logits(const hd_integer_network *network, const hd_integer_workspace *w, size_t images, int32_t *integers) {
     const hd_integer_step *step = &network->steps[network->logits_layer];
     const hd_integer_tensor *tensor = &network->places[1 + network->logits_layer].tensor;
     const uint8_t *input = tensor_bytes(network, w, step->inputs[0]);
@@ -119,7 +113,7 @@ static void raw_logits(const hd_integer_network *network, const workspace *w, si
     }
 }
 
-static void hand_out_logits(const hd_integer_network *network, const workspace *w, const request *r, chunk c) {
+static void hand_out_logits(const hd_integer_network *network, const hd_integer_workspace *w, const request *r, chunk c) {
     const hd_integer_tensor *tensor = &network->places[1 + network->logits_layer].tensor;
     size_t channels = (size_t)tensor->channels, pixels = network->classes / channels;
     raw_logits(network, w, c.images, w->integers);
@@ -134,7 +128,7 @@ static void hand_out_logits(const hd_integer_network *network, const workspace *
 }
 
 /* Copies the tensor to every request for it. */
-static void hand_out_tensor(const hd_integer_network *network, const workspace *w, const request *r, chunk c, int tensor) {
+static void hand_out_tensor(const hd_integer_network *network, const hd_integer_workspace *w, const request *r, chunk c, int tensor) {
     const hd_integer_place *place = &network->places[tensor];
     uint8_t zero = hd_zero_byte(&place->tensor);
     const uint8_t *from = tensor_bytes(network, w, tensor);
@@ -145,13 +139,13 @@ static void hand_out_tensor(const hd_integer_network *network, const workspace *
     }
 }
 
-static void run_chunk(const hd_integer_network *network, const workspace *w, const request *r, chunk c) {
+static void run_chunk(const hd_integer_network *network, const hd_integer_workspace *w, const request *r, chunk c) {
     size_t image_elements = network->places[0].bytes;
     network->kernels->quantise(r->images + c.first * image_elements, c.images * image_elements,
                                network->places[0].tensor.scale, network->levels, tensor_bytes(network, w, 0));
     hand_out_tensor(network, w, r, c, 0);
     for (int i = 0; i < r->last_step; i++) {
-        run_step(network, i, w, c.images);
+        hd_integer_run_step(network, i, w, c.images);
         hand_out_tensor(network, w, r, c, 1 + i);
         if (i == network->logits_layer && (r->logits || r->raw_logits)) hand_out_logits(network, w, r, c);
     }
@@ -165,6 +159,17 @@ static size_t most_integers(const hd_integer_network *network) {
     return most;
 }
 
+bool hd_integer_workspace_allocate(const hd_integer_network *network, hd_integer_workspace *w) {
+    w->arena = hd_integer_allocate(network->arena_bytes * network->chunk + HD_INTEGER_SLACK, 1);
+    w->integers = hd_integer_allocate(most_integers(network) * network->chunk, sizeof *w->integers);
+    return w->arena && w->integers;
+}
+
+void hd_integer_workspace_free(hd_integer_workspace *w) {
+    free(w->arena);
+    free(w->integers);
+}
+
 static bool run(const hd_integer_network *network, const request *r, int threads, hd_error *error) {
     size_t chunks = (r->n + network->chunk - 1) / network->chunk;
     if (threads < 1) return hd_fail(error, "a run wants at least 1 thread, not %d", threads);
@@ -172,17 +177,15 @@ static bool run(const hd_integer_network *network, const request *r, int threads
     bool good = true;
 #pragma omp parallel num_threads(threads) reduction(&& : good)
     {
-        workspace w = {hd_integer_allocate(network->arena_bytes * network->chunk + HD_INTEGER_SLACK, 1),
-                       hd_integer_allocate(most_integers(network) * network->chunk, sizeof *w.integers)};
-        good = w.arena && w.integers;
+        hd_integer_workspace w;
+        good = hd_integer_workspace_allocate(network, &w);
 #pragma omp for schedule(dynamic, 1)
         for (size_t i = 0; i < chunks; i++) {
             chunk c = {i * network->chunk, network->chunk};
             if (c.images > r->n - c.first) c.images = r->n - c.first;
             if (good) run_chunk(network, &w, r, c);
         }
-        free(w.arena);
-        free(w.integers);
+        hd_integer_workspace_free(&w);
     }
     return good ? true : hd_fail(error, "out of memory for the activations of %zu images", network->chunk);
 }
