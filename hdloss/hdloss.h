@@ -244,10 +244,10 @@ void hd_flips_add(hd_flips *total, const hd_flips *layer);
 /* Coefficients of one PE type. Energies in pJ of one PE. */
 typedef struct hd_energy_model {
     bool present;
-    char basis[256];                    /* "measured", or what the figures stand on instead */
+    char basis[512];                      /* "measured", or what the figures stand on instead */
     double bit_costs_pj[HD_MAXIMUM_BITS]; /* a flip of weight bit 0..7 (7: the sign), propagation included */
-    double idle_pj_per_cycle;           /* a0: an active PE whose operands hold */
-    double propagation_pj_per_flip;     /* forwarding one weight bit flip to the neighbour */
+    double idle_pj_per_cycle;             /* a0: an active PE whose operands hold */
+    double propagation_pj_per_flip;       /* forwarding one weight bit flip to the neighbour */
     double clock_pj_per_cycle;
     /* The transferable model of the trace level: E = clock + a0 + aw HD(w) + ax HD(x) + as [sign flips] + app PP + ap
      * HD(product) + ab HD(psum in) + an HD(psum out). Collinear: good for totals, not to be read one by one. */
@@ -258,12 +258,12 @@ typedef struct hd_energy_model {
 
 typedef struct hd_energy_table {
     char name[HD_NAME_BYTES];
-    char origin[2048], process[256], units[256];
-    char tools[1024]; /* comma-separated */
+    char origin[2048], process[256];
+    char tools[1024], units[1024], residuals[2048]; /* "a; b", "key: text; key: text" */
     double voltage_v, clock_mhz, temperature_c;
     bool provisional;
-    char assumed_activations[1024];  /* what `bit_costs_pj` assume of the activations */
-    double assumed_activation_popcount; /* mean number of ones of an activation byte */
+    char assumed_activations[1024];     /* what `bit_costs_pj` assume of the activations */
+    double assumed_activation_popcount; /* mean number of ones of an activation */
     double assumed_activation_zero_fraction;
     hd_energy_model models[HD_DATAFLOW_COUNT][HD_REPRESENTATION_COUNT];
 } hd_energy_table;
