@@ -5,6 +5,7 @@
 #include "data/codec.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #pragma GCC diagnostic ignored "-Wconversion"
 #pragma GCC diagnostic ignored "-Wsign-conversion"
@@ -28,6 +29,12 @@ static void *bounded_reallocate(void *pointer, size_t bytes) {
     return bytes > ALLOCATION_LIMIT ? NULL : realloc(pointer, bytes);
 }
 
+/* stb_image copies nothing to NULL, which the C standard forbids. */
+static void *copy_bytes(void *to, const void *from, size_t bytes) {
+    return bytes ? memcpy(to, from, bytes) : to;
+}
+
+#define memcpy(to, from, bytes) copy_bytes(to, from, bytes)
 #define STBI_MALLOC(bytes) bounded_allocate(bytes)
 #define STBI_REALLOC(pointer, bytes) bounded_reallocate(pointer, bytes)
 #define STBI_FREE(pointer) free(pointer)
@@ -42,6 +49,7 @@ static void *bounded_reallocate(void *pointer, size_t bytes) {
 #define STB_IMAGE_STATIC
 #define STB_IMAGE_IMPLEMENTATION
 #include <stb/stb_image.h>
+#undef memcpy
 
 static const char *failure(void) {
     const char *reason = stbi_failure_reason();

@@ -17,7 +17,8 @@ typedef struct image_f32 {
     float *data; /* [channels][height][width], memory_allocate'd */
 } image_f32;
 
-/* Decodes a file through stb_image to `channels` channels (1 or 3). */
+/* Decodes a JPEG, PNG, BMP or binary PPM/PGM to `channels` channels (1 or 3). At most 32 Mi pixels; a
+ * truncated file is an error. On any failure *image is empty and need not be freed. */
 bool image_load(const char *path, int channels, image_f32 *image, error *e);
 bool image_load_memory(const void *bytes, size_t count, const char *name, int channels, image_f32 *image,
                        error *e);
@@ -61,7 +62,11 @@ typedef enum data_part { DATA_TRAIN, DATA_HELD_OUT, DATA_VALID, DATA_TEST } data
 
 /* Decodes a part into memory as bytes. `channels` is the network's. DATA_TRAIN is without, DATA_HELD_OUT with
  * exactly, the valid_split images that `seed` draws. Images of a list keep their own sizes; CIFAR and IDX
- * have one. A grey image is repeated over 3 channels when the network wants 3. */
+ * have one. A grey image is repeated over 3 channels when the network wants 3.
+ * CIFAR-100's fine labels are taken, or the coarse ones when there are 20 classes. Which images are held out
+ * depends on the seed and their number alone; a smaller split is part of a larger one. A list's images are
+ * sought from the working directory, beside the .data file, then beside the list. NULL and a sentence on
+ * error. */
 dataset *dataset_open(const data_options *options, data_part part, int channels, uint64_t seed, error *e);
 void dataset_close(dataset *d);
 size_t dataset_count(const dataset *d);
@@ -70,22 +75,26 @@ int dataset_label(const dataset *d, size_t i);
 
 /* ---- augmentation: [net]'s keys ---- */
 typedef struct augmentation {
-    bool enabled; /* false: centre crop and resize only (evaluation) */
+    bool enabled; /* false: centre crop and resize only (evaluation), no smoothing */
     int width, height, channels;
-    int min_crop, max_crop; /* Darknet's random scale */
-    float angle_degrees, aspect, saturation, exposure, hue;
+    int min_crop,
+        max_crop; /* Darknet's random scale, the image's shorter side in pixels; min_crop <= 0: off */
+    float angle_degrees, aspect, saturation, exposure,
+        hue; /* the ratios aspect, saturation, exposure: 1 or 0 off */
     bool flip;
-    int pad_crop; /* > 0: zero-pad by so many pixels and crop at random instead of the random scale */
-    bool center;
-    float mixup, cutmix;           /* probabilities, 0 = off; labels mixed by area */
-    float label_smooth;            /* truth <- truth * (1 - s) + s / classes */
-    const float *mean, *deviation; /* [channels] or NULL: x <- (x - mean) / deviation, last of all */
+    int pad_crop;        /* > 0: zero-pad by so many pixels and crop at random instead of the random scale */
+    bool center;         /* the centre crop instead of both; flip and colours all the same */
+    float mixup, cutmix; /* probabilities, their sum at most 1; 0: off. The partner is any image of the set,
+                            its share uniform in [0,1]; labels mixed by area */
+    float label_smooth;  /* truth <- truth * (1 - s) + s / classes */
+    const float *mean, *deviation; /* [channels] or NULL: x <- (x - mean) / deviation, last of all; a loader
+                                      copies them */
 } augmentation;
 
 /* ---- batches ---- */
 typedef struct data_batch {
     size_t count;  /* images filled; the last batch of a sequential pass may be short, the rest then repeats
-                      image 0 */
+                      the set's image 0 */
     float *images; /* [batch][height][width][channels] */
     float *truth;  /* [batch][classes] */
     int *labels;   /* [batch]: the class before any mixing */
@@ -102,11 +111,12 @@ typedef struct data_loader_options {
     uint64_t start_image; /* shuffle: how many images were already drawn (resume position) */
 } data_loader_options;
 
-/* The dataset must outlive the loader. */
+/* The dataset must outlive the loader; its channels are the augmentation's. NULL and a sentence on error. */
 data_loader *data_loader_create(const dataset *d, const augmentation *a, const data_loader_options *o,
                                 error *e);
 void data_loader_destroy(data_loader *l);
-/* The next batch, valid until the following call; NULL at the end of a sequential pass. */
+/* The next batch, valid until the following call; NULL at the end of a sequential pass. One thread calls it.
+ */
 const data_batch *data_loader_next(data_loader *l);
 /* Seconds that data_loader_next has waited for workers, since creation. */
 double data_loader_wait_seconds(const data_loader *l);
