@@ -1,10 +1,12 @@
-/* Energy at the plan level: exact weight streams, activations by the table's statistics. A flip's cost includes moving it
- * to the neighbouring PE, so compute is what is left of the cost once that propagation is taken out. */
+/* Energy at the plan level: exact weight streams, activations by the table's statistics. A flip's cost
+ * includes moving it to the neighbouring PE, so compute is what is left of the cost once that propagation is
+ * taken out. */
 #include <string.h>
 
 #include "hdloss.h"
 
-const hd_energy_model *hd_energy_model_of(const hd_energy_table *table, const hd_plan *plan, hd_error *error) {
+const hd_energy_model *hd_energy_model_of(const hd_energy_table *table, const hd_plan *plan,
+                                          hd_error *error) {
     const hd_energy_model *model = &table->models[plan->dataflow][plan->accelerator.representation];
     if (model->present) return model;
     hd_fail(error, "the energy table %s has no model for %s with %s: models.%s.%s is needed", table->name,
@@ -13,7 +15,8 @@ const hd_energy_model *hd_energy_model_of(const hd_energy_table *table, const hd
     return NULL;
 }
 
-bool hd_bit_costs(const hd_energy_table *table, const hd_plan *plan, double costs[HD_MAXIMUM_BITS], hd_error *error) {
+bool hd_bit_costs(const hd_energy_table *table, const hd_plan *plan, double costs[HD_MAXIMUM_BITS],
+                  hd_error *error) {
     int bits = plan->accelerator.weight_bits;
     memset(costs, 0, HD_MAXIMUM_BITS * sizeof *costs);
     if (!table) {
@@ -40,7 +43,8 @@ bool hd_energy_plan_level(const hd_energy_table *table, const hd_plan *plan, con
     if (!model || !hd_bit_costs(table, plan, costs, error)) return false;
     hd_energy_report r = {.macs = (uint64_t)plan->weights * plan->shape.output_pixels};
     /* Tiles stream back to back; a stationary weight tile stays for all of an image's pixels. */
-    uint64_t tile_cycles = plan->dataflow == HD_WEIGHT_STATIONARY ? plan->shape.output_pixels : plan->tile_steps * plan->repeats;
+    uint64_t tile_cycles =
+        plan->dataflow == HD_WEIGHT_STATIONARY ? plan->shape.output_pixels : plan->tile_steps * plan->repeats;
     r.cycles = plan->tiles * tile_cycles;
     r.active_pe_cycles = r.macs;
     r.array_pe_cycles = r.cycles * (uint64_t)plan->accelerator.rows * (uint64_t)plan->accelerator.cols;
@@ -48,7 +52,8 @@ bool hd_energy_plan_level(const hd_energy_table *table, const hd_plan *plan, con
     double flip_pj = 0;
     for (int b = 0; b < plan->accelerator.weight_bits; b++)
         flip_pj += (double)flips->operand_flips_by_bit[b] * (costs[b] - model->propagation_pj_per_flip);
-    r.compute_pj = (double)plan->image_passes * flip_pj + model->idle_pj_per_cycle * (double)r.active_pe_cycles;
+    r.compute_pj =
+        (double)plan->image_passes * flip_pj + model->idle_pj_per_cycle * (double)r.active_pe_cycles;
     r.propagation_pj = model->propagation_pj_per_flip * (double)flips->flips_per_image;
     r.clock_pj = model->clock_pj_per_cycle * (double)r.array_pe_cycles;
     derive(&r);

@@ -1,4 +1,5 @@
-/* Energy tables: JSON text into coefficients, each key checked, each mistake named with the file and the key. */
+/* Energy tables: JSON text into coefficients, each key checked, each mistake named with the file and the key.
+ */
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,7 +36,8 @@ static bool read_text(const place *p, const char *key, char *text, size_t bytes)
 }
 
 static bool check_number(const place *p, const char *key, const json_t *value, double least, double most) {
-    if (json_is_number(value) && json_number_value(value) >= least && json_number_value(value) <= most) return true;
+    if (json_is_number(value) && json_number_value(value) >= least && json_number_value(value) <= most)
+        return true;
     char what[128];
     snprintf(what, sizeof what, "a number from %g to %g is needed", least, most);
     return wrong(p, key, what);
@@ -78,7 +80,8 @@ static bool read_text_table(const place *p, const char *key, char *text, size_t 
     json_object_foreach(inner.object, name, value) {
         if (!json_is_string(value)) return wrong(&inner, name, "a text is needed");
         int written = snprintf(piece, sizeof piece, "%s: %s", name, json_string_value(value));
-        if (written < 0 || (size_t)written >= sizeof piece) return wrong(&inner, name, "the text is too long");
+        if (written < 0 || (size_t)written >= sizeof piece)
+            return wrong(&inner, name, "the text is too long");
         if (!append(p, key, piece, text, bytes)) return false;
     }
     return *text || wrong(p, key, "at least one entry is needed");
@@ -86,7 +89,8 @@ static bool read_text_table(const place *p, const char *key, char *text, size_t 
 
 static bool read_bit_costs(const place *p, hd_energy_model *m) {
     const json_t *list = json_object_get(p->object, "bit_costs_pj");
-    if (json_array_size(list) != HD_MAXIMUM_BITS) return wrong(p, "bit_costs_pj", "a list of 8 numbers, bit 0 to 7, is needed");
+    if (json_array_size(list) != HD_MAXIMUM_BITS)
+        return wrong(p, "bit_costs_pj", "a list of 8 numbers, bit 0 to 7, is needed");
     for (size_t b = 0; b < HD_MAXIMUM_BITS; b++) {
         const json_t *value = json_array_get(list, b);
         if (!check_number(p, "bit_costs_pj", value, 0, largest_pj)) return false;
@@ -117,12 +121,16 @@ static bool read_model(const place *p, hd_energy_model *m) {
     return read_text(p, "basis", m->basis, sizeof m->basis) &&
            read_number(p, "idle_pj_per_cycle", 0, largest_pj, &m->idle_pj_per_cycle) &&
            read_number(p, "propagation_pj_per_flip", 0, largest_pj, &m->propagation_pj_per_flip) &&
-           read_number(p, "clock_pj_per_cycle", 0, largest_pj, &m->clock_pj_per_cycle) && read_bit_costs(p, m) &&
-           read_held_out_errors(p, m) && enter(p, "transferable", &t) &&
-           read_number(&t, "a0", -largest_pj, largest_pj, &m->a0) && read_number(&t, "aw", -largest_pj, largest_pj, &m->aw) &&
-           read_number(&t, "ax", -largest_pj, largest_pj, &m->ax) && read_number(&t, "as", -largest_pj, largest_pj, &m->as) &&
-           read_number(&t, "app", -largest_pj, largest_pj, &m->app) && read_number(&t, "ap", -largest_pj, largest_pj, &m->ap) &&
-           read_number(&t, "ab", -largest_pj, largest_pj, &m->ab) && read_number(&t, "an", -largest_pj, largest_pj, &m->an);
+           read_number(p, "clock_pj_per_cycle", 0, largest_pj, &m->clock_pj_per_cycle) &&
+           read_bit_costs(p, m) && read_held_out_errors(p, m) && enter(p, "transferable", &t) &&
+           read_number(&t, "a0", -largest_pj, largest_pj, &m->a0) &&
+           read_number(&t, "aw", -largest_pj, largest_pj, &m->aw) &&
+           read_number(&t, "ax", -largest_pj, largest_pj, &m->ax) &&
+           read_number(&t, "as", -largest_pj, largest_pj, &m->as) &&
+           read_number(&t, "app", -largest_pj, largest_pj, &m->app) &&
+           read_number(&t, "ap", -largest_pj, largest_pj, &m->ap) &&
+           read_number(&t, "ab", -largest_pj, largest_pj, &m->ab) &&
+           read_number(&t, "an", -largest_pj, largest_pj, &m->an);
 }
 
 /* models.<dataflow>.<representation>; those that are absent stay absent. */
@@ -140,7 +148,8 @@ static bool read_models(const place *root, hd_energy_table *table) {
         json_t *model;
         json_object_foreach(of_dataflow.object, name, model) {
             hd_representation representation;
-            if (!hd_representation_parse(name, &representation, NULL)) return wrong(&of_dataflow, name, "is no representation");
+            if (!hd_representation_parse(name, &representation, NULL))
+                return wrong(&of_dataflow, name, "is no representation");
             if (!enter(&of_dataflow, name, &of_representation)) return false;
             if (!read_model(&of_representation, &table->models[dataflow][representation])) return false;
             count++;
@@ -161,21 +170,26 @@ static bool read_table(const place *root, hd_energy_table *t) {
     char format[64];
     double version;
     if (!read_text(root, "format", format, sizeof format)) return false;
-    if (strcmp(format, "hdloss-energy-table") != 0) return wrong(root, "format", "\"hdloss-energy-table\" is needed");
+    if (strcmp(format, "hdloss-energy-table") != 0)
+        return wrong(root, "format", "\"hdloss-energy-table\" is needed");
     const json_t *provisional = json_object_get(root->object, "provisional");
-    if (provisional && !json_is_boolean(provisional)) return wrong(root, "provisional", "true or false is needed");
+    if (provisional && !json_is_boolean(provisional))
+        return wrong(root, "provisional", "true or false is needed");
     t->provisional = json_is_true(provisional);
     return read_number(root, "version", 1, 1, &version) && read_text(root, "name", t->name, sizeof t->name) &&
-           read_text(root, "origin", t->origin, sizeof t->origin) && read_text(root, "process", t->process, sizeof t->process) &&
+           read_text(root, "origin", t->origin, sizeof t->origin) &&
+           read_text(root, "process", t->process, sizeof t->process) &&
            read_text_list(root, "tools", t->tools, sizeof t->tools) &&
            read_text_table(root, "units", t->units, sizeof t->units) &&
            read_text_table(root, "residuals", t->residuals, sizeof t->residuals) &&
-           read_number(root, "voltage_v", 0, 1000, &t->voltage_v) && read_number(root, "clock_mhz", 0, 1e6, &t->clock_mhz) &&
-           read_number(root, "temperature_c", -273, 1000, &t->temperature_c) && read_assumed_activations(root, t) &&
-           read_models(root, t);
+           read_number(root, "voltage_v", 0, 1000, &t->voltage_v) &&
+           read_number(root, "clock_mhz", 0, 1e6, &t->clock_mhz) &&
+           read_number(root, "temperature_c", -273, 1000, &t->temperature_c) &&
+           read_assumed_activations(root, t) && read_models(root, t);
 }
 
-bool hd_energy_table_parse(const char *text, size_t bytes, const char *name, hd_energy_table *table, hd_error *error) {
+bool hd_energy_table_parse(const char *text, size_t bytes, const char *name, hd_energy_table *table,
+                           hd_error *error) {
     *table = (hd_energy_table){0};
     json_error_t mistake;
     json_t *json = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &mistake);

@@ -1,5 +1,5 @@
-/* Bit probabilities of a row of words, and their combination with the rows before and after. Written with vectors of
- * fixed width and no fused operations, so that every level gives equal results. */
+/* Bit probabilities of a row of words, and their combination with the rows before and after. Written with
+ * vectors of fixed width and no fused operations, so that every level gives equal results. */
 #include <math.h>
 #include <string.h>
 
@@ -15,8 +15,10 @@ typedef int i8 __attribute__((vector_size(32)));
 enum { BLOCK = 64 };
 
 /* Where each word stands in the table: its interval, the place 0 <= f < 1 in it, and d f / d u. */
-static void locate(const hd_expected_bits *t, const float *u, int count, int *interval, float *place, float *rate) {
-    float first = (float)t->first_word, last = (float)(t->first_word + t->words), per_word = (float)t->intervals_per_word;
+static void locate(const hd_expected_bits *t, const float *u, int count, int *interval, float *place,
+                   float *rate) {
+    float first = (float)t->first_word, last = (float)(t->first_word + t->words),
+          per_word = (float)t->intervals_per_word;
     int top = t->words * t->intervals_per_word;
     for (int i = 0; i < count; i++) {
         float value = u[i] > first ? u[i] : first; /* a value that is not a number ends here too */
@@ -39,7 +41,8 @@ static void locate(const hd_expected_bits *t, const float *u, int count, int *in
     }
 }
 
-void HD_ISA_NAME(hd_expected_row)(const hd_expected_bits *table, const float *u, size_t lanes, float *p, float *slopes) {
+void HD_ISA_NAME(hd_expected_row)(const hd_expected_bits *table, const float *u, size_t lanes, float *p,
+                                  float *slopes) {
     int interval[BLOCK];
     float place[BLOCK], rate[BLOCK];
     for (size_t start = 0; start < lanes; start += BLOCK) {
@@ -63,18 +66,21 @@ static inline float sum8(v8 x) {
     return a[0] + a[1];
 }
 
-void HD_ISA_NAME(hd_combine_rows)(const float *before, const float *p, const float *after, const float *slopes,
-                                  const float costs[HD_MAXIMUM_BITS], size_t lanes, float *du, float flips[16]) {
+void HD_ISA_NAME(hd_combine_rows)(const float *before, const float *p, const float *after,
+                                  const float *slopes, const float costs[HD_MAXIMUM_BITS], size_t lanes,
+                                  float *du, float flips[16]) {
     v16 sum = *(const v16 *)flips, cost;
     memcpy(&cost, costs, HD_MAXIMUM_BITS * sizeof *costs);
     memcpy((char *)&cost + sizeof cost / 2, costs, HD_MAXIMUM_BITS * sizeof *costs);
     cost += cost;
     for (size_t lane = 0; lane < lanes; lane += HD_ROW_PADDING) {
-        v16 now = *(const v16 *)(p + lane * HD_MAXIMUM_BITS), held = *(const v16 *)(before + lane * HD_MAXIMUM_BITS);
+        v16 now = *(const v16 *)(p + lane * HD_MAXIMUM_BITS),
+            held = *(const v16 *)(before + lane * HD_MAXIMUM_BITS);
         v16 product = now * held;
         sum += (now + held) - (product + product);
         if (!du) continue;
-        v16 next = *(const v16 *)(after + lane * HD_MAXIMUM_BITS), slope = *(const v16 *)(slopes + lane * HD_MAXIMUM_BITS);
+        v16 next = *(const v16 *)(after + lane * HD_MAXIMUM_BITS),
+            slope = *(const v16 *)(slopes + lane * HD_MAXIMUM_BITS);
         v16 terms = cost * slope * (1.0f - held - next);
         v8 halves[2];
         memcpy(halves, &terms, sizeof terms);

@@ -1,10 +1,11 @@
-/* p_b(u): the probability that bit b of a word is 1 when the word is round(u + Gaussian noise of deviation sigma), clamped.
- * Bit b changes at half-integer edges e, so p_b(u) is a sum of +-Phi((u - e) / sigma). It is kept as cubics between equally
- * spaced nodes that match value and slope there (Hermite): one function, once differentiable, whose slope is exact.
+/* p_b(u): the probability that bit b of a word is 1 when the word is round(u + Gaussian noise of deviation
+ * sigma), clamped. Bit b changes at half-integer edges e, so p_b(u) is a sum of +-Phi((u - e) / sigma). It is
+ * kept as cubics between equally spaced nodes that match value and slope there (Hermite): one function, once
+ * differentiable, whose slope is exact.
  *
- * Noise narrower than narrowest_sigma sees one edge at a time; it is that of narrowest_sigma with the distance to the edge
- * stretched by warp = narrowest_sigma / sigma and held at the neighbouring integers, where all slopes have vanished. So the
- * table stays small and the hard count is the limit for sigma -> 0. */
+ * Noise narrower than narrowest_sigma sees one edge at a time; it is that of narrowest_sigma with the
+ * distance to the edge stretched by warp = narrowest_sigma / sigma and held at the neighbouring integers,
+ * where all slopes have vanished. So the table stays small and the hard count is the limit for sigma -> 0. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,8 @@ typedef struct node {
     double p[HD_MAXIMUM_BITS], slope[HD_MAXIMUM_BITS];
 } node;
 
-/* Phi and its density for each place inside a unit interval and each whole distance -span .. span to an edge. */
+/* Phi and its density for each place inside a unit interval and each whole distance -span .. span to an edge.
+ */
 typedef struct edge_profile {
     int span;
     double *probability, *density; /* [intervals_per_word][2 * span + 1] */
@@ -30,7 +32,8 @@ static bool make_profile(const hd_expected_bits *t, double sigma, edge_profile *
     if (!profile->probability) return false;
     profile->density = profile->probability + count;
     for (size_t i = 0; i < count; i++) {
-        double place = (double)(i / width) / t->intervals_per_word, whole = (double)(i % width) - profile->span;
+        double place = (double)(i / width) / t->intervals_per_word,
+               whole = (double)(i % width) - profile->span;
         double distance = (whole + place - 0.5) / sigma;
         profile->probability[i] = 0.5 * erfc(-distance * M_SQRT1_2);
         profile->density[i] = exp(-0.5 * distance * distance) / (sigma * sqrt(2 * M_PI));
@@ -39,7 +42,8 @@ static bool make_profile(const hd_expected_bits *t, double sigma, edge_profile *
 }
 
 /* Node i of the table: sums over the edges within the profile's span; the words beyond them are certain. */
-static node exact_node(const hd_expected_bits *t, const uint8_t *patterns, const edge_profile *profile, int i) {
+static node exact_node(const hd_expected_bits *t, const uint8_t *patterns, const edge_profile *profile,
+                       int i) {
     node n = {0};
     int limit = hd_largest_word(t->bits), whole = t->first_word + i / t->intervals_per_word;
     size_t phase = (size_t)(i % t->intervals_per_word) * (2 * (size_t)profile->span + 1);
@@ -74,7 +78,8 @@ static bool fill_table(hd_expected_bits *t, hd_representation representation, do
     int intervals = t->words * t->intervals_per_word, limit = hd_largest_word(t->bits);
     double width = 1.0 / t->intervals_per_word;
     uint8_t patterns[256];
-    for (int word = -limit; word <= limit; word++) patterns[word + limit] = hd_encode_word(word, t->bits, representation);
+    for (int word = -limit; word <= limit; word++)
+        patterns[word + limit] = hd_encode_word(word, t->bits, representation);
     edge_profile profile;
     if (!make_profile(t, sigma, &profile)) return false;
     node left = exact_node(t, patterns, &profile, 0);
@@ -89,9 +94,11 @@ static bool fill_table(hd_expected_bits *t, hd_representation representation, do
     return true;
 }
 
-hd_expected_bits *hd_expected_bits_create(int bits, hd_representation representation, double sigma, hd_error *error) {
+hd_expected_bits *hd_expected_bits_create(int bits, hd_representation representation, double sigma,
+                                          hd_error *error) {
     if (bits < HD_MINIMUM_BITS || bits > HD_MAXIMUM_BITS) {
-        hd_fail(error, "words of %d bits: weights take %d to %d bits", bits, HD_MINIMUM_BITS, HD_MAXIMUM_BITS);
+        hd_fail(error, "words of %d bits: weights take %d to %d bits", bits, HD_MINIMUM_BITS,
+                HD_MAXIMUM_BITS);
         return NULL;
     }
     if (!(sigma > 0 && sigma <= 100)) {
@@ -102,7 +109,10 @@ hd_expected_bits *hd_expected_bits_create(int bits, hd_representation representa
     double table_sigma = fmax(sigma, narrowest_sigma);
     int beyond = (int)ceil(reach * table_sigma) + 1, limit = hd_largest_word(bits);
     if (t) {
-        *t = (hd_expected_bits){.bits = bits, .first_word = -limit - beyond, .words = 2 * (limit + beyond), .intervals_per_word = 1};
+        *t = (hd_expected_bits){.bits = bits,
+                                .first_word = -limit - beyond,
+                                .words = 2 * (limit + beyond),
+                                .intervals_per_word = 1};
         t->warp = (float)fmin(table_sigma / sigma, 1e30);
         while (t->intervals_per_word * table_sigma < 4) t->intervals_per_word *= 2;
         size_t intervals = (size_t)t->words * (size_t)t->intervals_per_word + 1;

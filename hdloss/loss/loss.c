@@ -1,6 +1,7 @@
-/* The bit-flip loss of a network: surrogate flips of every layer's plan, weighted by energy and divided by the energy of
- * random words, with the gradient for the float weights. A tile is walked row by row with its neighbours' rows, so each
- * tile writes its own weights' gradients and no other's; chunks of tiles are fixed and summed in their order. */
+/* The bit-flip loss of a network: surrogate flips of every layer's plan, weighted by energy and divided by
+ * the energy of random words, with the gradient for the float weights. A tile is walked row by row with its
+ * neighbours' rows, so each tile writes its own weights' gradients and no other's; chunks of tiles are fixed
+ * and summed in their order. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -22,19 +23,24 @@ static double cost_sum(const hd_loss_layer *layer) {
     return sum;
 }
 
-static double layer_weight(const hd_loss_layer *layer) { return layer->emphasis * (double)layer->plan->image_passes; }
+static double layer_weight(const hd_loss_layer *layer) {
+    return layer->emphasis * (double)layer->plan->image_passes;
+}
 
 static bool check_layer(const hd_loss_layer *layer, size_t number, hd_error *error) {
     if (!(layer->emphasis >= 0 && layer->emphasis <= DBL_MAX))
-        return hd_fail(error, "loss layer %zu: emphasis %g: a finite number from 0 up is right", number, layer->emphasis);
+        return hd_fail(error, "loss layer %zu: emphasis %g: a finite number from 0 up is right", number,
+                       layer->emphasis);
     for (int b = 0; b < HD_MAXIMUM_BITS; b++)
         if (!(layer->bit_costs[b] >= 0 && layer->bit_costs[b] <= FLT_MAX))
-            return hd_fail(error, "loss layer %zu: the cost of bit %d is %g: a finite number from 0 up is right", number, b,
-                           layer->bit_costs[b]);
+            return hd_fail(error,
+                           "loss layer %zu: the cost of bit %d is %g: a finite number from 0 up is right",
+                           number, b, layer->bit_costs[b]);
     for (size_t f = 0; f < layer->plan->shape.filters; f++)
         if (!(layer->scales[f] > 0 && layer->scales[f] <= FLT_MAX))
-            return hd_fail(error, "loss layer %zu: the scale of filter %zu is %g: a scale is positive and finite", number, f,
-                           (double)layer->scales[f]);
+            return hd_fail(error,
+                           "loss layer %zu: the scale of filter %zu is %g: a scale is positive and finite",
+                           number, f, (double)layer->scales[f]);
     return true;
 }
 
@@ -60,7 +66,8 @@ static chunk *list_chunks(const hd_loss_layer *layers, size_t layer_count, size_
         if (!(layer_weight(&layers[i]) > 0)) continue;
         size_t each = tiles_in_chunk(layers[i].plan), tiles = layers[i].plan->tiles;
         for (size_t t = 0; t < tiles; t += each)
-            chunks[(*count)++] = (chunk){.layer = i, .first_tile = t, .end_tile = t + each < tiles ? t + each : tiles};
+            chunks[(*count)++] =
+                (chunk){.layer = i, .first_tile = t, .end_tile = t + each < tiles ? t + each : tiles};
     }
     return chunks;
 }
@@ -72,7 +79,8 @@ static float inverse_scale(const hd_loss_layer *layer, size_t weight) {
 }
 
 /* Row t of the tile's u = w / scale; -1 is the words held before it, tile->steps those that come after. */
-static void load_row(const hd_loss_layer *layer, const hd_tile *tile, ptrdiff_t t, row_workspace *w, float *u) {
+static void load_row(const hd_loss_layer *layer, const hd_tile *tile, ptrdiff_t t, row_workspace *w,
+                     float *u) {
     const hd_plan *plan = layer->plan;
     if (t < 0 || (size_t)t == tile->steps) {
         if (t < 0)
@@ -92,8 +100,8 @@ static void load_row(const hd_loss_layer *layer, const hd_tile *tile, ptrdiff_t 
     }
 }
 
-static void add_gradient(const hd_loss_layer *layer, const hd_tile *tile, size_t t, const row_workspace *w, float factor,
-                         float *du) {
+static void add_gradient(const hd_loss_layer *layer, const hd_tile *tile, size_t t, const row_workspace *w,
+                         float factor, float *du) {
     const hd_plan *plan = layer->plan;
     if (plan->dataflow == HD_INPUT_STATIONARY) {
         float row_factor = factor * inverse_scale(layer, hd_plan_weight(plan, tile, t, 0));
@@ -104,8 +112,8 @@ static void add_gradient(const hd_loss_layer *layer, const hd_tile *tile, size_t
     hd_row_scatter_add(plan, tile, t, du, layer->gradient);
 }
 
-static void walk_tile(const hd_loss_layer *layer, const row_loss *loss, const hd_tile *tile, double gradient_factor,
-                      row_workspace *w, chunk *out) {
+static void walk_tile(const hd_loss_layer *layer, const row_loss *loss, const hd_tile *tile,
+                      double gradient_factor, row_workspace *w, chunk *out) {
     const hd_plan *plan = layer->plan;
     if (plan->dataflow != HD_INPUT_STATIONARY)
         for (size_t lane = 0; lane < tile->lanes; lane++)
@@ -138,7 +146,8 @@ static bool make_tables(job *j, size_t count, hd_error *error) {
     for (size_t i = 0; i < count && j->options->surrogate == HD_SURROGATE_EXPECTED; i++) {
         const hd_accelerator *a = &j->layers[i].plan->accelerator;
         hd_expected_bits **slot = &j->tables[a->weight_bits][a->representation];
-        if (!*slot) *slot = hd_expected_bits_create(a->weight_bits, a->representation, j->options->sigma, error);
+        if (!*slot)
+            *slot = hd_expected_bits_create(a->weight_bits, a->representation, j->options->sigma, error);
         if (!*slot) return false;
     }
     return true;
@@ -147,7 +156,8 @@ static bool make_tables(job *j, size_t count, hd_error *error) {
 static void run_chunk(const job *j, chunk *c, row_workspace *w) {
     hd_loss_layer *layer = &j->layers[c->layer];
     const hd_accelerator *a = &layer->plan->accelerator;
-    row_loss loss = row_loss_make(j->options->surrogate, a->weight_bits, j->tables[a->weight_bits][a->representation]);
+    row_loss loss =
+        row_loss_make(j->options->surrogate, a->weight_bits, j->tables[a->weight_bits][a->representation]);
     double factor = j->options->gradient_scale * layer_weight(layer) / j->denominator;
     for (size_t t = c->first_tile; t < c->end_tile; t++) {
         hd_tile tile = hd_plan_tile(layer->plan, t);
@@ -191,22 +201,28 @@ static double sum_up(const job *j, size_t layer_count) {
 }
 
 static bool check_job(const job *j, size_t count, hd_error *error) {
-    if (j->options->threads < 1) return hd_fail(error, "the bit-flip loss takes at least 1 thread, not %d", j->options->threads);
-    if ((unsigned)j->options->surrogate >= HD_SURROGATE_COUNT) return hd_fail(error, "no such surrogate: expected or linear is right");
-    if (!isfinite(j->options->gradient_scale)) return hd_fail(error, "the bit-flip loss's gradient scale is not a finite number");
+    if (j->options->threads < 1)
+        return hd_fail(error, "the bit-flip loss takes at least 1 thread, not %d", j->options->threads);
+    if ((unsigned)j->options->surrogate >= HD_SURROGATE_COUNT)
+        return hd_fail(error, "no such surrogate: expected or linear is right");
+    if (!isfinite(j->options->gradient_scale))
+        return hd_fail(error, "the bit-flip loss's gradient scale is not a finite number");
     for (size_t i = 0; i < count; i++)
         if (!check_layer(&j->layers[i], i, error)) return false;
     return true;
 }
 
-bool hd_loss(hd_loss_layer *layers, size_t count, const hd_loss_options *options, double *loss, hd_error *error) {
+bool hd_loss(hd_loss_layer *layers, size_t count, const hd_loss_options *options, double *loss,
+             hd_error *error) {
     job j = {.layers = layers, .options = options};
     if (!check_job(&j, count, error)) return false;
     for (size_t i = 0; i < count; i++) {
-        j.denominator += layer_weight(&layers[i]) * (double)layers[i].plan->weights * cost_sum(&layers[i]) / 2;
+        j.denominator +=
+            layer_weight(&layers[i]) * (double)layers[i].plan->weights * cost_sum(&layers[i]) / 2;
         if (layers[i].plan->tile_lanes > j.widest) j.widest = layers[i].plan->tile_lanes;
     }
-    bool good = make_tables(&j, count, error) && (j.chunks = list_chunks(layers, count, &j.chunk_count, error));
+    bool good =
+        make_tables(&j, count, error) && (j.chunks = list_chunks(layers, count, &j.chunk_count, error));
     if (good && !(j.denominator > 0)) j.chunk_count = 0;
     if (good && !run_chunks(&j)) good = hd_fail(error, "no memory for the rows of the bit-flip loss");
     if (good) *loss = sum_up(&j, count);

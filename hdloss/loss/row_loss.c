@@ -1,5 +1,5 @@
-/* The surrogates `expected` (exact expected Hamming distance under independent Gaussian noise) and `linear` (|u - v|,
- * scaled so that uniformly random words count bits / 2) on rows of a tile. */
+/* The surrogates `expected` (exact expected Hamming distance under independent Gaussian noise) and `linear`
+ * (|u - v|, scaled so that uniformly random words count bits / 2) on rows of a tile. */
 #include "loss/row_loss.h"
 
 #include <math.h>
@@ -78,7 +78,9 @@ static void flush(row_workspace *w) {
     w->since_flush = 0;
 }
 
-static float sign_of(float x) { return (float)((x > 0) - (x < 0)); }
+static float sign_of(float x) {
+    return (float)((x > 0) - (x < 0));
+}
 
 static double mean_cost(const row_loss *loss, const double costs[HD_MAXIMUM_BITS]) {
     double sum = 0;
@@ -86,8 +88,8 @@ static double mean_cost(const row_loss *loss, const double costs[HD_MAXIMUM_BITS
     return sum / loss->bits;
 }
 
-static void combine_linear(const row_loss *loss, row_workspace *w, const float *before, const float *row, const float *after,
-                           const double costs[HD_MAXIMUM_BITS], bool gradient) {
+static void combine_linear(const row_loss *loss, row_workspace *w, const float *before, const float *row,
+                           const float *after, const double costs[HD_MAXIMUM_BITS], bool gradient) {
     for (size_t lane = 0; lane < w->lanes; lane++) w->partial[lane % 16] += fabsf(row[lane] - before[lane]);
     if (!gradient) return;
     float slope = (float)(loss->linear_scale * mean_cost(loss, costs));
@@ -103,13 +105,14 @@ void row_combine(const row_loss *loss, row_workspace *w, const double costs[HD_M
     } else {
         float float_costs[HD_MAXIMUM_BITS];
         for (int b = 0; b < HD_MAXIMUM_BITS; b++) float_costs[b] = (float)costs[b];
-        loss->combine_rows(rows[0], rows[1], rows[2], w->slopes[row % 2], float_costs, w->padded, gradient ? w->du : NULL,
-                           w->partial);
+        loss->combine_rows(rows[0], rows[1], rows[2], w->slopes[row % 2], float_costs, w->padded,
+                           gradient ? w->du : NULL, w->partial);
     }
     if (++w->since_flush == ROWS_IN_FLOAT) flush(w);
 }
 
-void row_end(const row_loss *loss, row_workspace *w, const double costs[HD_MAXIMUM_BITS], double *cost, double *flips) {
+void row_end(const row_loss *loss, row_workspace *w, const double costs[HD_MAXIMUM_BITS], double *cost,
+             double *flips) {
     flush(w);
     double sum = 0;
     if (loss->surrogate == HD_SURROGATE_LINEAR) {
@@ -125,6 +128,7 @@ void row_end(const row_loss *loss, row_workspace *w, const double costs[HD_MAXIM
     }
 }
 
-void hd_expected_bits_at(const hd_expected_bits *table, float u, float p[HD_MAXIMUM_BITS], float slope[HD_MAXIMUM_BITS]) {
+void hd_expected_bits_at(const hd_expected_bits *table, float u, float p[HD_MAXIMUM_BITS],
+                         float slope[HD_MAXIMUM_BITS]) {
     hd_expected_row_portable(table, &u, 1, p, slope);
 }

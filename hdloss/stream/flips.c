@@ -1,5 +1,5 @@
-/* Exact bit flips of a steady-state pass of a stream plan. Counts are integers, so the order in which tiles are counted
- * by several threads does not show in them. */
+/* Exact bit flips of a steady-state pass of a stream plan. Counts are integers, so the order in which tiles
+ * are counted by several threads does not show in them. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,16 +24,20 @@ typedef struct tile_counts {
 static hd_flip_kernel *best_kernel(void) {
 #if defined(__x86_64__)
     switch (hd_isa_best()) {
-    case HD_ISA_AVX512: return hd_count_bits_avx512;
-    case HD_ISA_AVX2: return hd_count_bits_avx2;
-    default: break;
+    case HD_ISA_AVX512:
+        return hd_count_bits_avx512;
+    case HD_ISA_AVX2:
+        return hd_count_bits_avx2;
+    default:
+        break;
     }
 #endif
     return hd_count_bits_portable;
 }
 
 /* rows[(block_steps + 1) * lanes]: the row before the block, then the block. */
-static void count_tile(const counter *c, size_t index, uint8_t *rows, size_t *neighbours, tile_counts *counts) {
+static void count_tile(const counter *c, size_t index, uint8_t *rows, size_t *neighbours,
+                       tile_counts *counts) {
     hd_tile tile = hd_plan_tile(c->plan, index);
     int bits = c->plan->accelerator.weight_bits;
     hd_tile_weights_before(c->plan, &tile, neighbours);
@@ -44,7 +48,8 @@ static void count_tile(const counter *c, size_t index, uint8_t *rows, size_t *ne
             hd_row_gather_bytes(c->plan, &tile, step + t, c->patterns, rows + (t + 1) * tile.lanes);
         size_t first = step == 0 ? tile.lanes : 0;
         c->kernel(rows, rows + tile.lanes, first, bits, c->bus_invert, &counts->boundary);
-        c->kernel(rows + first, rows + first + tile.lanes, steps * tile.lanes - first, bits, c->bus_invert, &counts->inside);
+        c->kernel(rows + first, rows + first + tile.lanes, steps * tile.lanes - first, bits, c->bus_invert,
+                  &counts->inside);
         memmove(rows, rows + steps * tile.lanes, tile.lanes);
     }
 }
@@ -71,7 +76,8 @@ static bool count_tiles(const counter *c, int threads, tile_counts *total) {
         tile_counts mine = {0};
 #pragma omp for schedule(dynamic, 1)
         for (size_t i = 0; i < chunks; i++)
-            for (size_t tile = i * chunk; rows && neighbours && tile < plan->tiles && tile < (i + 1) * chunk; tile++)
+            for (size_t tile = i * chunk; rows && neighbours && tile < plan->tiles && tile < (i + 1) * chunk;
+                 tile++)
                 count_tile(c, tile, rows, neighbours, &mine);
 #pragma omp critical(hd_count_flips_sum)
         {
@@ -96,8 +102,8 @@ static bool survey_words(const hd_plan *plan, const int8_t *words, uint64_t *zer
     }
     *zeros = count;
     if (least >= -limit && most <= limit) return true;
-    return hd_fail(error, "the word %d is outside the %d bits of the layer: words lie in -%d to %d", least < -limit ? least : most,
-                   plan->accelerator.weight_bits, limit, limit);
+    return hd_fail(error, "the word %d is outside the %d bits of the layer: words lie in -%d to %d",
+                   least < -limit ? least : most, plan->accelerator.weight_bits, limit, limit);
 }
 
 static uint64_t sum_bits(const uint64_t *by_bit) {
@@ -114,7 +120,8 @@ static void fill_flips(const hd_plan *plan, const tile_counts *counts, uint64_t 
     hd_bit_counts all = counts->inside;
     add_counts(&all, &counts->boundary);
     bool bus_invert = plan->accelerator.encoding == HD_BUS_INVERT;
-    *f = (hd_flips){.tiles = plan->tiles, .steps = plan->tile_steps, .lanes = plan->tile_lanes, .repeats = plan->repeats};
+    *f = (hd_flips){
+        .tiles = plan->tiles, .steps = plan->tile_steps, .lanes = plan->tile_lanes, .repeats = plan->repeats};
     f->words = f->transitions = plan->weights;
     f->zero_words = zeros;
     /* Each of tile_steps rows of a tile has as many words: the first rows are the boundaries. */
@@ -125,7 +132,8 @@ static void fill_flips(const hd_plan *plan, const tile_counts *counts, uint64_t 
     f->flips = sum_bits(f->flips_by_bit) + all.invert_line;
     f->operand_flips = sum_bits(all.operand);
     f->operand_flips_inside_tiles = sum_bits(counts->inside.operand);
-    f->flips_inside_tiles = bus_invert ? sum_bits(counts->inside.wire) + counts->inside.invert_line : f->operand_flips_inside_tiles;
+    f->flips_inside_tiles = bus_invert ? sum_bits(counts->inside.wire) + counts->inside.invert_line
+                                       : f->operand_flips_inside_tiles;
     f->sign_flips = all.operand[plan->accelerator.weight_bits - 1];
     f->flips_per_image = f->flips * plan->image_passes;
     f->transitions_per_image = f->transitions * plan->image_passes;
@@ -146,7 +154,9 @@ bool hd_count_flips(const hd_plan *plan, const int8_t *words, int threads, hd_fl
                  .patterns = patterns,
                  .kernel = best_kernel(),
                  .bus_invert = a->encoding == HD_BUS_INVERT,
-                 .block_steps = block < 1 ? 1 : block < plan->tile_steps ? block : plan->tile_steps};
+                 .block_steps = block < 1                  ? 1
+                                : block < plan->tile_steps ? block
+                                                           : plan->tile_steps};
     tile_counts total = {0};
     bool good = count_tiles(&c, threads, &total);
     free(patterns);

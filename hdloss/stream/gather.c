@@ -52,25 +52,26 @@ static size_t step_offset(const hd_plan *plan, const hd_tile *tile, size_t at) {
 }
 
 /* Runs `statement` for each value of a row: `value` is its place in the weight tensor, `slot` in the row. */
-#define FOR_ROW(plan, tile, step, statement)                                                                            \
-    do {                                                                                                                \
-        const uint32_t *channels = (plan)->lane_channels                                                                \
-                                       ? (plan)->lane_channels + (tile)->group * (plan)->lane_axis + (tile)->first_channel \
-                                       : NULL;                                                                          \
-        for (size_t column = 0; column < (tile)->columns; column++) {                                                   \
-            size_t start = (tile)->base + step_offset(plan, tile, (step) + column);                                     \
-            size_t stride = (plan)->lane_stride, slot = column;                                                         \
-            if (channels)                                                                                               \
-                for (size_t r = 0; r < (tile)->rows; r++, slot += (tile)->columns) {                                    \
-                    size_t value = start + stride * channels[r];                                                        \
-                    statement;                                                                                          \
-                }                                                                                                       \
-            else                                                                                                        \
-                for (size_t value = start + stride * (tile)->first_channel, r = 0; r < (tile)->rows;                    \
-                     r++, value += stride, slot += (tile)->columns) {                                                   \
-                    statement;                                                                                          \
-                }                                                                                                       \
-        }                                                                                                               \
+#define FOR_ROW(plan, tile, step, statement)                                                                 \
+    do {                                                                                                     \
+        const uint32_t *channels =                                                                           \
+            (plan)->lane_channels                                                                            \
+                ? (plan)->lane_channels + (tile)->group * (plan)->lane_axis + (tile)->first_channel          \
+                : NULL;                                                                                      \
+        for (size_t column = 0; column < (tile)->columns; column++) {                                        \
+            size_t start = (tile)->base + step_offset(plan, tile, (step) + column);                          \
+            size_t stride = (plan)->lane_stride, slot = column;                                              \
+            if (channels)                                                                                    \
+                for (size_t r = 0; r < (tile)->rows; r++, slot += (tile)->columns) {                         \
+                    size_t value = start + stride * channels[r];                                             \
+                    statement;                                                                               \
+                }                                                                                            \
+            else                                                                                             \
+                for (size_t value = start + stride * (tile)->first_channel, r = 0; r < (tile)->rows;         \
+                     r++, value += stride, slot += (tile)->columns) {                                        \
+                    statement;                                                                               \
+                }                                                                                            \
+        }                                                                                                    \
     } while (0)
 
 /* Rows whose values stand side by side in the weight tensor. */
@@ -78,30 +79,36 @@ static bool contiguous(const hd_plan *plan, const hd_tile *tile) {
     return plan->lane_stride == 1 && tile->columns == 1 && !plan->lane_channels;
 }
 
-void hd_row_gather_bytes(const hd_plan *plan, const hd_tile *tile, size_t step, const uint8_t *values, uint8_t *row) {
+void hd_row_gather_bytes(const hd_plan *plan, const hd_tile *tile, size_t step, const uint8_t *values,
+                         uint8_t *row) {
     if (contiguous(plan, tile))
         memcpy(row, values + tile->base + step_offset(plan, tile, step) + tile->first_channel, tile->rows);
     else
         FOR_ROW(plan, tile, step, row[slot] = values[value]);
 }
 
-void hd_row_gather_floats(const hd_plan *plan, const hd_tile *tile, size_t step, const float *values, float *row) {
+void hd_row_gather_floats(const hd_plan *plan, const hd_tile *tile, size_t step, const float *values,
+                          float *row) {
     if (contiguous(plan, tile))
-        memcpy(row, values + tile->base + step_offset(plan, tile, step) + tile->first_channel, tile->rows * sizeof *row);
+        memcpy(row, values + tile->base + step_offset(plan, tile, step) + tile->first_channel,
+               tile->rows * sizeof *row);
     else
         FOR_ROW(plan, tile, step, row[slot] = values[value]);
 }
 
-void hd_row_scatter_add(const hd_plan *plan, const hd_tile *tile, size_t step, const float *row, float *values) {
+void hd_row_scatter_add(const hd_plan *plan, const hd_tile *tile, size_t step, const float *row,
+                        float *values) {
     FOR_ROW(plan, tile, step, values[value] += row[slot]);
 }
 
 void hd_tile_gather_bytes(const hd_plan *plan, const hd_tile *tile, const uint8_t *values, uint8_t *dense) {
-    for (size_t t = 0; t < tile->steps; t++) hd_row_gather_bytes(plan, tile, t, values, dense + t * tile->lanes);
+    for (size_t t = 0; t < tile->steps; t++)
+        hd_row_gather_bytes(plan, tile, t, values, dense + t * tile->lanes);
 }
 
 void hd_tile_gather_floats(const hd_plan *plan, const hd_tile *tile, const float *values, float *dense) {
-    for (size_t t = 0; t < tile->steps; t++) hd_row_gather_floats(plan, tile, t, values, dense + t * tile->lanes);
+    for (size_t t = 0; t < tile->steps; t++)
+        hd_row_gather_floats(plan, tile, t, values, dense + t * tile->lanes);
 }
 
 void hd_tile_gather_bytes_with_neighbours(const hd_plan *plan, const hd_tile *tile, const uint8_t *values,
@@ -115,5 +122,6 @@ void hd_tile_gather_bytes_with_neighbours(const hd_plan *plan, const hd_tile *ti
 }
 
 void hd_tile_scatter_add(const hd_plan *plan, const hd_tile *tile, const float *dense, float *values) {
-    for (size_t t = 0; t < tile->steps; t++) hd_row_scatter_add(plan, tile, t, dense + t * tile->lanes, values);
+    for (size_t t = 0; t < tile->steps; t++)
+        hd_row_scatter_add(plan, tile, t, dense + t * tile->lanes, values);
 }

@@ -1,11 +1,14 @@
-/* Stream plans: which weight stands on which lane at which step, for each dataflow, as strides and permutations.
- * Mapping: the three stationary dataflows of Li et al., arXiv 2002.05293; depthwise layers run output stationary. */
+/* Stream plans: which weight stands on which lane at which step, for each dataflow, as strides and
+ * permutations. Mapping: the three stationary dataflows of Li et al., arXiv 2002.05293; depthwise layers run
+ * output stationary. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "hdloss.h"
 
-static size_t divide_up(size_t a, size_t b) { return (a + b - 1) / b; }
+static size_t divide_up(size_t a, size_t b) {
+    return (a + b - 1) / b;
+}
 
 /* Rows are input channels, steps (or columns) the group's filters. */
 static void lay_out_by_input(hd_plan *p) {
@@ -26,7 +29,8 @@ static void lay_out_by_input(hd_plan *p) {
     p->tile_steps = stationary_weights ? 1 : group_filters;
     p->tile_lanes = p->lane_axis < rows ? p->lane_axis : rows;
     if (stationary_weights)
-        p->tile_lanes *= group_filters < (size_t)p->accelerator.cols ? group_filters : (size_t)p->accelerator.cols;
+        p->tile_lanes *=
+            group_filters < (size_t)p->accelerator.cols ? group_filters : (size_t)p->accelerator.cols;
 }
 
 /* Rows are filters, steps the reduction over input channels and kernel positions. */
@@ -48,12 +52,15 @@ static void lay_out_by_output(hd_plan *p) {
 static bool cycles_fit(const hd_plan *p) {
     size_t product = p->tiles;
     size_t passes = p->dataflow == HD_WEIGHT_STATIONARY ? p->shape.output_pixels : p->repeats;
-    return !__builtin_mul_overflow(product, p->tile_steps, &product) && !__builtin_mul_overflow(product, passes, &product) &&
+    return !__builtin_mul_overflow(product, p->tile_steps, &product) &&
+           !__builtin_mul_overflow(product, passes, &product) &&
            !__builtin_mul_overflow(product, (size_t)p->accelerator.rows, &product) &&
-           !__builtin_mul_overflow(product, (size_t)p->accelerator.cols, &product) && product <= (size_t)INT64_MAX;
+           !__builtin_mul_overflow(product, (size_t)p->accelerator.cols, &product) &&
+           product <= (size_t)INT64_MAX;
 }
 
-bool hd_plan_init(hd_plan *plan, const hd_accelerator *accelerator, const hd_layer_shape *shape, hd_error *error) {
+bool hd_plan_init(hd_plan *plan, const hd_accelerator *accelerator, const hd_layer_shape *shape,
+                  hd_error *error) {
     *plan = (hd_plan){0};
     if (!hd_accelerator_validate(accelerator, error) || !hd_layer_shape_validate(shape, error)) return false;
     hd_plan p = {.accelerator = *accelerator, .shape = *shape, .dataflow = accelerator->dataflow};
@@ -69,7 +76,9 @@ bool hd_plan_init(hd_plan *plan, const hd_accelerator *accelerator, const hd_lay
     bool stationary_weights = p.dataflow == HD_WEIGHT_STATIONARY;
     p.repeats = stationary_weights ? 1 : divide_up(shape->output_pixels, (size_t)accelerator->cols);
     p.image_passes = stationary_weights ? 1 : shape->output_pixels;
-    if (!cycles_fit(&p)) return hd_fail(error, "the layer's array cycles on accelerator %s do not fit 63 bits", accelerator->name);
+    if (!cycles_fit(&p))
+        return hd_fail(error, "the layer's array cycles on accelerator %s do not fit 63 bits",
+                       accelerator->name);
     *plan = p;
     return true;
 }
@@ -90,8 +99,8 @@ bool hd_is_permutation(const uint32_t *values, size_t length, uint8_t *scratch) 
 }
 
 /* A checked copy of rows x length permutations into *slot. */
-static bool set_permutations(uint32_t **slot, const uint32_t *rows, size_t count, size_t length, const char *what,
-                             hd_error *error) {
+static bool set_permutations(uint32_t **slot, const uint32_t *rows, size_t count, size_t length,
+                             const char *what, hd_error *error) {
     if (!rows) {
         free(*slot);
         *slot = NULL;
@@ -107,7 +116,9 @@ static bool set_permutations(uint32_t **slot, const uint32_t *rows, size_t count
     if (!good) hd_fail(error, "no memory for %zu %ss of %zu entries", count, what, length);
     for (size_t i = 0; good && i < count; i++) {
         good = hd_is_permutation(rows + i * length, length, seen);
-        if (!good) hd_fail(error, "%s %zu is no permutation: each of 0 to %zu must stand in it once", what, i, length - 1);
+        if (!good)
+            hd_fail(error, "%s %zu is no permutation: each of 0 to %zu must stand in it once", what, i,
+                    length - 1);
     }
     free(seen);
     if (!good) {
@@ -125,7 +136,8 @@ bool hd_plan_set_orders(hd_plan *plan, const uint32_t *orders, hd_error *error) 
 }
 
 bool hd_plan_set_lane_channels(hd_plan *plan, const uint32_t *lane_channels, hd_error *error) {
-    return set_permutations(&plan->lane_channels, lane_channels, plan->groups, plan->lane_axis, "lane assignment", error);
+    return set_permutations(&plan->lane_channels, lane_channels, plan->groups, plan->lane_axis,
+                            "lane assignment", error);
 }
 
 bool hd_plan_set_one_order(hd_plan *plan, const uint32_t *order, hd_error *error) {
@@ -133,9 +145,12 @@ bool hd_plan_set_one_order(hd_plan *plan, const uint32_t *order, hd_error *error
     size_t entries, bytes;
     if (__builtin_mul_overflow(plan->order_count, plan->order_length, &entries) ||
         __builtin_mul_overflow(entries, sizeof *order, &bytes))
-        return hd_fail(error, "%zu orders of %zu entries are too many to store", plan->order_count, plan->order_length);
+        return hd_fail(error, "%zu orders of %zu entries are too many to store", plan->order_count,
+                       plan->order_length);
     uint32_t *all = malloc(bytes);
-    if (!all) return hd_fail(error, "no memory for %zu orders of %zu entries", plan->order_count, plan->order_length);
+    if (!all)
+        return hd_fail(error, "no memory for %zu orders of %zu entries", plan->order_count,
+                       plan->order_length);
     for (size_t i = 0; i < plan->order_count; i++)
         memcpy(all + i * plan->order_length, order, plan->order_length * sizeof *order);
     bool good = hd_plan_set_orders(plan, all, error);
@@ -146,7 +161,8 @@ bool hd_plan_set_one_order(hd_plan *plan, const uint32_t *order, hd_error *error
 bool hd_plan_copy(hd_plan *plan, const hd_plan *from, hd_error *error) {
     *plan = *from;
     plan->orders = plan->lane_channels = NULL;
-    if (hd_plan_set_orders(plan, from->orders, error) && hd_plan_set_lane_channels(plan, from->lane_channels, error))
+    if (hd_plan_set_orders(plan, from->orders, error) &&
+        hd_plan_set_lane_channels(plan, from->lane_channels, error))
         return true;
     hd_plan_free(plan);
     return false;
@@ -183,7 +199,9 @@ size_t hd_plan_array_lanes(const hd_plan *plan) {
     return plan->dataflow == HD_WEIGHT_STATIONARY ? rows * (size_t)plan->accelerator.cols : rows;
 }
 
-static size_t bytes_for(size_t length) { return length <= 1 ? 0 : length <= 256 ? 1 : length <= 65536 ? 2 : 4; }
+static size_t bytes_for(size_t length) {
+    return length <= 1 ? 0 : length <= 256 ? 1 : length <= 65536 ? 2 : 4;
+}
 
 size_t hd_plan_table_bytes(const hd_plan *plan) {
     size_t orders = plan->orders ? plan->order_count * plan->order_length * bytes_for(plan->order_length) : 0;

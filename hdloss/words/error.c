@@ -14,4 +14,6 @@ bool hd_fail(hd_error *error, const char *format, ...) {
     return false;
 }
 
-const char *hd_version(void) { return PROJECT_VERSION; }
+const char *hd_version(void) {
+    return PROJECT_VERSION;
+}

@@ -1,5 +1,6 @@
-/* The bit-flip loss: bit probabilities against their definition, values against a plain double-precision walk, gradients
- * against finite differences, the hard count as the limit of no noise, and independence of threads and machine levels. */
+/* The bit-flip loss: bit probabilities against their definition, values against a plain double-precision
+ * walk, gradients against finite differences, the hard count as the limit of no noise, and independence of
+ * threads and machine levels. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,9 +14,12 @@
 #include "random_plan.h"
 #include "words/isa.h"
 
-static double normal_cdf(double x) { return 0.5 * erfc(-x / sqrt(2)); }
+static double normal_cdf(double x) {
+    return 0.5 * erfc(-x / sqrt(2));
+}
 
-/* p_b(u) from the definition: each word's probability, those at the ends of the range with all beyond them. */
+/* p_b(u) from the definition: each word's probability, those at the ends of the range with all beyond them.
+ */
 static void defined_bits(int bits, hd_representation representation, double sigma, double u, double p[8]) {
     int limit = hd_largest_word(bits);
     memset(p, 0, 8 * sizeof *p);
@@ -96,7 +100,8 @@ static void make_case(test_random *r, case_layer *c, hd_dataflow dataflow, bool 
     for (size_t i = 0; i < c->plan.weights; i++)
         c->weights[i] = (float)(test_random_normal(r) * limit / 3) * c->scales[i / c->plan.filter_weights];
     c->layer = (hd_loss_layer){.plan = &c->plan, .weights = c->weights, .scales = c->scales, .emphasis = 1};
-    for (int b = 0; b < a.weight_bits; b++) c->layer.bit_costs[b] = with_costs ? 1 + test_random_below(r, 20) : 1;
+    for (int b = 0; b < a.weight_bits; b++)
+        c->layer.bit_costs[b] = with_costs ? 1 + test_random_below(r, 20) : 1;
 }
 
 static void free_case(case_layer *c) {
@@ -154,7 +159,8 @@ static void values_equal_the_plain_walk(void **state) {
             i--;
             continue;
         }
-        hd_loss_options o = {.surrogate = i % 4 == 3 ? HD_SURROGATE_LINEAR : HD_SURROGATE_EXPECTED, .threads = 1};
+        hd_loss_options o = {.surrogate = i % 4 == 3 ? HD_SURROGATE_LINEAR : HD_SURROGATE_EXPECTED,
+                             .threads = 1};
         o.sigma = 0.3 + 3 * test_random_unit(&r);
         double loss, plain = plain_loss(&c, &o);
         assert_true(hd_loss(&c.layer, 1, &o, &loss, &e));
@@ -201,7 +207,8 @@ static void gradients_equal_finite_differences(void **state) {
         case_layer c;
         make_case(&r, &c, (hd_dataflow)(checked % 3), checked % 2);
         if (c.plan.weights <= 120 && c.plan.weights > 1) {
-            hd_loss_options o = {.surrogate = checked % 4 == 3 ? HD_SURROGATE_LINEAR : HD_SURROGATE_EXPECTED, .threads = 1};
+            hd_loss_options o = {.surrogate = checked % 4 == 3 ? HD_SURROGATE_LINEAR : HD_SURROGATE_EXPECTED,
+                                 .threads = 1};
             o.sigma = checked % 5 == 4 ? 0.05 : 0.4 + 3 * test_random_unit(&r);
             check_gradient(&c, &o);
             checked++;
@@ -241,13 +248,15 @@ static void uniformly_random_words_have_a_loss_of_one(void **state) {
     test_random r = {24};
     hd_error e;
     hd_accelerator a = hd_accelerator_default();
-    const hd_layer_shape shape = {.filters = 200, .channels = 300, .groups = 1, .size = 1, .output_pixels = 7};
+    const hd_layer_shape shape = {
+        .filters = 200, .channels = 300, .groups = 1, .size = 1, .output_pixels = 7};
     case_layer c = {0};
     assert_true(hd_plan_init(&c.plan, &a, &shape, &e));
     c.weights = malloc(c.plan.weights * sizeof *c.weights);
     c.scales = malloc(shape.filters * sizeof *c.scales);
     for (size_t f = 0; f < shape.filters; f++) c.scales[f] = 0.25f;
-    for (size_t i = 0; i < c.plan.weights; i++) c.weights[i] = 0.25f * (float)((int)test_random_below(&r, 255) - 127);
+    for (size_t i = 0; i < c.plan.weights; i++)
+        c.weights[i] = 0.25f * (float)((int)test_random_below(&r, 255) - 127);
     c.layer = (hd_loss_layer){.plan = &c.plan, .weights = c.weights, .scales = c.scales, .emphasis = 1};
     for (int b = 0; b < 8; b++) c.layer.bit_costs[b] = 7 + b;
     for (hd_surrogate surrogate = 0; surrogate < HD_SURROGATE_COUNT; surrogate++) {
@@ -259,7 +268,8 @@ static void uniformly_random_words_have_a_loss_of_one(void **state) {
     free_case(&c);
 }
 
-/* Several layers: weighted by emphasis, passes and costs over one denominator; the gradient is scaled and added. */
+/* Several layers: weighted by emphasis, passes and costs over one denominator; the gradient is scaled and
+ * added. */
 static void layers_add_up(void **state) {
     (void)state;
     test_random r = {25};
@@ -276,7 +286,8 @@ static void layers_add_up(void **state) {
         layers[i] = c[i].layer;
         double alone, cost = 0;
         for (int b = 0; b < 8; b++) cost += layers[i].bit_costs[b];
-        double weight = c[i].layer.emphasis * (double)c[i].plan.image_passes * (double)c[i].plan.weights * cost / 2;
+        double weight =
+            c[i].layer.emphasis * (double)c[i].plan.image_passes * (double)c[i].plan.weights * cost / 2;
         c[i].layer.gradient = NULL;
         c[i].layer.emphasis = 1;
         assert_true(hd_loss(&c[i].layer, 1, &o, &alone, &e));
@@ -307,7 +318,8 @@ static void threads_do_not_show(void **state) {
     hd_accelerator a = hd_accelerator_default();
     for (hd_dataflow dataflow = 0; dataflow < HD_DATAFLOW_COUNT; dataflow++) {
         a.dataflow = dataflow;
-        const hd_layer_shape shape = {.filters = 150, .channels = 330, .groups = 1, .size = 1, .output_pixels = 4};
+        const hd_layer_shape shape = {
+            .filters = 150, .channels = 330, .groups = 1, .size = 1, .output_pixels = 4};
         case_layer c = {0};
         assert_true(hd_plan_init(&c.plan, &a, &shape, &e));
         c.weights = malloc(c.plan.weights * sizeof *c.weights);
@@ -319,7 +331,8 @@ static void threads_do_not_show(void **state) {
         float *first = NULL;
         double first_loss = 0, loss;
         for (int threads = 1; threads <= 4; threads++) {
-            hd_loss_options o = {.surrogate = HD_SURROGATE_EXPECTED, .sigma = 1.3, .threads = threads, .gradient_scale = 2};
+            hd_loss_options o = {
+                .surrogate = HD_SURROGATE_EXPECTED, .sigma = 1.3, .threads = threads, .gradient_scale = 2};
             c.layer.gradient = calloc(c.plan.weights, sizeof(float));
             assert_true(hd_loss(&c.layer, 1, &o, &loss, &e));
             if (!first) {
@@ -336,8 +349,8 @@ static void threads_do_not_show(void **state) {
     }
 }
 
-static void compare_level(const hd_expected_bits *table, hd_expected_row *expected_row, hd_combine_rows *combine_rows,
-                          const float *u) {
+static void compare_level(const hd_expected_bits *table, hd_expected_row *expected_row,
+                          hd_combine_rows *combine_rows, const float *u) {
     enum { LANES = 70 };
     static const float costs[8] = {1, 2, 3, 4, 5, 6, 7, 21.6f};
     float p[3][LANES * 8], q[3][LANES * 8], slopes[LANES * 8], other[LANES * 8], du[LANES], dv[LANES];
@@ -363,10 +376,12 @@ static void every_level_gives_the_same(void **state) {
     for (int s = 0; s < 3; s++) {
         hd_expected_bits *table = hd_expected_bits_create(8, HD_TWOS_COMPLEMENT, sigmas[s], &e);
         assert_non_null(table);
-        for (int i = 0; i < 210; i++) u[i] = i == 0 ? NAN : i == 1 ? 1e30f : i == 2 ? -1e30f : (float)test_random_normal(&r) * 60;
+        for (int i = 0; i < 210; i++)
+            u[i] = i == 0 ? NAN : i == 1 ? 1e30f : i == 2 ? -1e30f : (float)test_random_normal(&r) * 60;
 #if defined(__x86_64__)
         if (hd_isa_best() >= HD_ISA_AVX2) compare_level(table, hd_expected_row_avx2, hd_combine_rows_avx2, u);
-        if (hd_isa_best() >= HD_ISA_AVX512) compare_level(table, hd_expected_row_avx512, hd_combine_rows_avx512, u);
+        if (hd_isa_best() >= HD_ISA_AVX512)
+            compare_level(table, hd_expected_row_avx512, hd_combine_rows_avx512, u);
 #endif
         hd_expected_bits_destroy(table);
     }

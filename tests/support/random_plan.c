@@ -15,9 +15,13 @@ static uint64_t next(test_random *r) { /* splitmix64 */
     return z ^ z >> 31;
 }
 
-uint32_t test_random_below(test_random *r, uint32_t bound) { return (uint32_t)((next(r) >> 32) * bound >> 32); }
+uint32_t test_random_below(test_random *r, uint32_t bound) {
+    return (uint32_t)((next(r) >> 32) * bound >> 32);
+}
 
-double test_random_unit(test_random *r) { return (double)(next(r) >> 11) * 0x1p-53; }
+double test_random_unit(test_random *r) {
+    return (double)(next(r) >> 11) * 0x1p-53;
+}
 
 double test_random_normal(test_random *r) {
     double radius = sqrt(-2 * log(1 - test_random_unit(r)));

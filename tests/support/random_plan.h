@@ -13,7 +13,8 @@ uint32_t test_random_below(test_random *r, uint32_t bound);
 double test_random_unit(test_random *r); /* [0, 1) */
 double test_random_normal(test_random *r);
 
-/* A random accelerator of that dataflow and a small random layer: groups, depthwise, kxk, connected, partial tiles. */
+/* A random accelerator of that dataflow and a small random layer: groups, depthwise, kxk, connected, partial
+ * tiles. */
 hd_accelerator test_random_accelerator(test_random *r, hd_dataflow dataflow);
 hd_layer_shape test_random_shape(test_random *r);
 /* Random orders and lane channels, each with probability 1/2. Asserts success. */

@@ -1,4 +1,5 @@
-/* Energy tables and the plan level: figures by hand, totals, degenerate and huge layers, and what is wrong with bad tables. */
+/* Energy tables and the plan level: figures by hand, totals, degenerate and huge layers, and what is wrong
+ * with bad tables. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -43,7 +44,8 @@ static void the_committed_table_is_complete(void **state) {
         for (int r = 0; r < HD_REPRESENTATION_COUNT; r++) {
             const hd_energy_model *m = &t.models[d][r];
             assert_true(m->present && m->basis[0]);
-            for (int b = 0; b < 7; b++) assert_true(m->bit_costs_pj[7] > 1.5 * m->bit_costs_pj[b]); /* the sign is dear */
+            for (int b = 0; b < 7; b++)
+                assert_true(m->bit_costs_pj[7] > 1.5 * m->bit_costs_pj[b]); /* the sign is dear */
         }
     assert_string_equal(t.models[HD_INPUT_STATIONARY][HD_TWOS_COMPLEMENT].basis, "measured");
     assert_string_equal(t.models[HD_OUTPUT_STATIONARY][HD_TWOS_COMPLEMENT].basis, "measured");
@@ -59,9 +61,12 @@ static hd_plan plan_of(const hd_accelerator *a, hd_layer_shape shape) {
     return plan;
 }
 
-static bool near(double a, double b) { return fabs(a - b) <= 1e-9 * (fabs(a) + fabs(b)); }
+static bool near(double a, double b) {
+    return fabs(a - b) <= 1e-9 * (fabs(a) + fabs(b));
+}
 
-/* Words 1 3 5 and 2 4 -6 on two lanes: 4 flips of bits 1 and 2, 2 of bits 3 to 7; 5 pixels on a 2 x 2 array. */
+/* Words 1 3 5 and 2 4 -6 on two lanes: 4 flips of bits 1 and 2, 2 of bits 3 to 7; 5 pixels on a 2 x 2 array.
+ */
 static void energy_by_hand(void **state) {
     (void)state;
     hd_error e;
@@ -144,7 +149,8 @@ static void totals_are_sums(void **state) {
         free(words);
         hd_plan_free(&plan);
     }
-    assert_true(total.compute_pj == compute && total.propagation_pj == propagation && total.clock_pj == clock);
+    assert_true(total.compute_pj == compute && total.propagation_pj == propagation &&
+                total.clock_pj == clock);
     assert_true(total.datapath_pj == compute + propagation);
     assert_int_equal(total.macs, macs);
     assert_int_equal(total.cycles, cycles);
@@ -171,7 +177,8 @@ static void degenerate_layers_have_plain_figures(void **state) {
     }
 }
 
-/* VGG-16's largest layers at a batch of a million images: counts as they would be with every word flipping all bits. */
+/* VGG-16's largest layers at a batch of a million images: counts as they would be with every word flipping
+ * all bits. */
 static void huge_layers_do_not_overflow(void **state) {
     (void)state;
     hd_error e;
@@ -227,11 +234,13 @@ static void expect_refusal(json_t *json, const char *key) {
     hd_energy_table table;
     hd_error e = {""};
     bool good = hd_energy_table_parse(text, strlen(text), "bad.json", &table, &e);
-    if (good || strncmp(e.message, "bad.json: ", 10) != 0 || !strstr(e.message, key)) fail_msg("%s: \"%s\"", key, e.message);
+    if (good || strncmp(e.message, "bad.json: ", 10) != 0 || !strstr(e.message, key))
+        fail_msg("%s: \"%s\"", key, e.message);
     free(text);
 }
 
-static json_t *at_path(json_t *json, const char *path) { /* "a.b": the object that holds the last key is json[a] */
+static json_t *at_path(json_t *json,
+                       const char *path) { /* "a.b": the object that holds the last key is json[a] */
     char copy[128];
     snprintf(copy, sizeof copy, "%s", path);
     for (char *part = strtok(copy, "."); part; part = strtok(NULL, ".")) json = json_object_get(json, part);

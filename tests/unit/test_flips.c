@@ -1,4 +1,5 @@
-/* Exact flip counts against a brute-force walk that shares no code with them, and against counts made by hand. */
+/* Exact flip counts against a brute-force walk that shares no code with them, and against counts made by
+ * hand. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,8 +31,8 @@ static brute_counts count_by_brute_force(const hd_plan *plan, const int8_t *word
     fclose(in);
     fclose(out);
     brute_counts b;
-    assert_int_equal(sscanf(answer, "transitions %lu flips %lu flips_inside_tiles %lu flips_per_image %lu", &b.transitions,
-                            &b.flips, &b.inside, &b.per_image),
+    assert_int_equal(sscanf(answer, "transitions %lu flips %lu flips_inside_tiles %lu flips_per_image %lu",
+                            &b.transitions, &b.flips, &b.inside, &b.per_image),
                      4);
     free(dump);
     free(answer);
@@ -53,7 +54,8 @@ static void check_identities(const hd_plan *plan, const hd_flips *f) {
     assert_true(f->nhd == (double)f->flips / (double)f->transition_bits);
 }
 
-static void compare_one(test_random *r, hd_dataflow dataflow, bool *seen_partial, bool *seen_groups, bool *seen_depthwise) {
+static void compare_one(test_random *r, hd_dataflow dataflow, bool *seen_partial, bool *seen_groups,
+                        bool *seen_depthwise) {
     hd_error e;
     hd_plan plan;
     hd_accelerator accelerator = test_random_accelerator(r, dataflow);

@@ -1,4 +1,5 @@
-/* Stream plans: every weight streams once, in the mapping of each dataflow; orders are checked; names and shapes. */
+/* Stream plans: every weight streams once, in the mapping of each dataflow; orders are checked; names and
+ * shapes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,7 +26,8 @@ static void check_every_weight_streams_once(const hd_plan *plan) {
         for (size_t lane = 0; lane < tile.lanes; lane++) {
             assert_true(hd_plan_lane(plan, &tile, lane) < hd_plan_array_lanes(plan));
             assert_int_equal(dense[lane], values[hd_plan_weight_before(plan, &tile, lane)]);
-            assert_int_equal(dense[(tile.steps + 1) * tile.lanes + lane], values[hd_plan_weight_after(plan, &tile, lane)]);
+            assert_int_equal(dense[(tile.steps + 1) * tile.lanes + lane],
+                             values[hd_plan_weight_after(plan, &tile, lane)]);
             for (size_t step = 0; step < tile.steps; step++) {
                 size_t weight = hd_plan_weight(plan, &tile, step, lane);
                 assert_true(weight < plan->weights && !seen[weight]);
@@ -78,12 +80,14 @@ static void before_and_after_are_inverse(void **state) {
         for (size_t t = 0; t < plan.tiles; t++) {
             hd_tile tile = hd_plan_tile(&plan, t);
             for (size_t lane = 0; lane < tile.lanes; lane++)
-                next_of_last[hd_plan_weight(&plan, &tile, tile.steps - 1, lane)] = hd_plan_weight_after(&plan, &tile, lane);
+                next_of_last[hd_plan_weight(&plan, &tile, tile.steps - 1, lane)] =
+                    hd_plan_weight_after(&plan, &tile, lane);
         }
         for (size_t t = 0; t < plan.tiles; t++) {
             hd_tile tile = hd_plan_tile(&plan, t);
             for (size_t lane = 0; lane < tile.lanes; lane++)
-                assert_int_equal(next_of_last[hd_plan_weight_before(&plan, &tile, lane)], hd_plan_weight(&plan, &tile, 0, lane));
+                assert_int_equal(next_of_last[hd_plan_weight_before(&plan, &tile, lane)],
+                                 hd_plan_weight(&plan, &tile, 0, lane));
         }
         free(next_of_last);
         hd_plan_free(&plan);
@@ -103,14 +107,16 @@ static hd_plan plan_of(hd_dataflow dataflow, int rows, int cols, hd_layer_shape 
 
 static void the_mapping_of_each_dataflow(void **state) {
     (void)state;
-    /* W[6][5][3][3] in 2 groups on 4 x 4: the weight of filter k, channel c, position p is (k * 5 + c) * 9 + p */
+    /* W[6][5][3][3] in 2 groups on 4 x 4: the weight of filter k, channel c, position p is (k * 5 + c) * 9 +
+     * p */
     const hd_layer_shape shape = {.filters = 6, .channels = 10, .groups = 2, .size = 3, .output_pixels = 49};
     hd_plan plan = plan_of(HD_INPUT_STATIONARY, 4, 4, shape);
     assert_int_equal(plan.tiles, 2 * 2 * 9);
     assert_int_equal(plan.tile_steps, 3);
     assert_int_equal(plan.repeats, 13);
     assert_int_equal(plan.image_passes, 49);
-    hd_tile tile = hd_plan_tile(&plan, (1 * 2 + 1) * 9 + 7); /* group 1, second segment (channel 4), position 7 */
+    hd_tile tile =
+        hd_plan_tile(&plan, (1 * 2 + 1) * 9 + 7); /* group 1, second segment (channel 4), position 7 */
     assert_int_equal(tile.lanes, 1);
     assert_int_equal(hd_plan_weight(&plan, &tile, 2, 0), (5 * 5 + 4) * 9 + 7);
     assert_int_equal(plan.order_count, 2 * 2 * 9);
@@ -136,7 +142,8 @@ static void the_mapping_of_each_dataflow(void **state) {
 
 static void depthwise_runs_output_stationary(void **state) {
     (void)state;
-    const hd_layer_shape shape = {.filters = 10, .channels = 10, .groups = 10, .size = 3, .output_pixels = 16};
+    const hd_layer_shape shape = {
+        .filters = 10, .channels = 10, .groups = 10, .size = 3, .output_pixels = 16};
     for (hd_dataflow dataflow = 0; dataflow < HD_DATAFLOW_COUNT; dataflow++) {
         hd_plan plan = plan_of(dataflow, 4, 4, shape);
         assert_true(plan.depthwise);
@@ -152,7 +159,8 @@ static void depthwise_runs_output_stationary(void **state) {
 
 static void large_layers_stay_small(void **state) {
     (void)state;
-    const hd_layer_shape fc6 = {.filters = 4096, .channels = 25088, .groups = 1, .size = 1, .output_pixels = 1};
+    const hd_layer_shape fc6 = {
+        .filters = 4096, .channels = 25088, .groups = 1, .size = 1, .output_pixels = 1};
     hd_plan plan = plan_of(HD_WEIGHT_STATIONARY, 16, 16, fc6);
     assert_int_equal(plan.weights, 102760448);
     assert_int_equal(plan.tiles, 1568 * 256);
@@ -190,7 +198,8 @@ static void bad_shapes_and_accelerators_are_refused(void **state) {
     hd_error e;
     hd_plan plan;
     hd_accelerator a = hd_accelerator_default();
-    const hd_layer_shape zero = {0, 1, 1, 1, 1}, uneven = {6, 4, 3, 1, 1}, huge = {1u << 31, 1u << 31, 1, 100, 1u << 20};
+    const hd_layer_shape zero = {0, 1, 1, 1, 1}, uneven = {6, 4, 3, 1, 1},
+                         huge = {1u << 31, 1u << 31, 1, 100, 1u << 20};
     assert_false(hd_plan_init(&plan, &a, &zero, &e));
     assert_false(hd_plan_init(&plan, &a, &uneven, &e));
     assert_non_null(strstr(e.message, "groups"));
@@ -235,12 +244,18 @@ static void names_go_there_and_back(void **state) {
 static void shapes_of_nodes(void **state) {
     (void)state;
     hd_layer_shape shape;
-    const hd_node connected = {.type = HD_NODE_CONNECTED, .in_height = 4, .in_width = 3, .in_channels = 2, .out_channels = 7};
+    const hd_node connected = {
+        .type = HD_NODE_CONNECTED, .in_height = 4, .in_width = 3, .in_channels = 2, .out_channels = 7};
     assert_true(hd_layer_shape_of_node(&connected, &shape));
     assert_int_equal(shape.channels, 24);
     assert_int_equal(hd_layer_weights(&shape), 168);
-    const hd_node convolution = {.type = HD_NODE_CONVOLUTION, .in_channels = 8, .out_channels = 6, .groups = 2, .size = 3,
-                                 .out_height = 5, .out_width = 4};
+    const hd_node convolution = {.type = HD_NODE_CONVOLUTION,
+                                 .in_channels = 8,
+                                 .out_channels = 6,
+                                 .groups = 2,
+                                 .size = 3,
+                                 .out_height = 5,
+                                 .out_width = 4};
     assert_true(hd_layer_shape_of_node(&convolution, &shape));
     assert_int_equal(shape.output_pixels, 20);
     assert_int_equal(hd_layer_filter_weights(&shape), 36);

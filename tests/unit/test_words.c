@@ -23,7 +23,8 @@ static void words_follow_the_definition(void **state) {
     int8_t words[FILTERS * EACH], again[FILTERS * EACH];
     hd_error e;
     for (int bits = 2; bits <= 8; bits++) {
-        for (int i = 0; i < FILTERS * EACH; i++) weights[i] = (float)test_random_normal(&r) * powf(10, (float)(i / EACH) - 3);
+        for (int i = 0; i < FILTERS * EACH; i++)
+            weights[i] = (float)test_random_normal(&r) * powf(10, (float)(i / EACH) - 3);
         assert_true(hd_quantise(weights, FILTERS, EACH, bits, words, scales, &e));
         for (int f = 0; f < FILTERS; f++) {
             float largest = 0;
@@ -105,8 +106,10 @@ static void patterns_are_known_and_go_back(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(words_follow_the_definition),     cmocka_unit_test(halves_round_to_even_and_values_clamp),
-        cmocka_unit_test(an_all_zero_filter_has_scale_one), cmocka_unit_test(bad_values_are_refused),
+        cmocka_unit_test(words_follow_the_definition),
+        cmocka_unit_test(halves_round_to_even_and_values_clamp),
+        cmocka_unit_test(an_all_zero_filter_has_scale_one),
+        cmocka_unit_test(bad_values_are_refused),
         cmocka_unit_test(patterns_are_known_and_go_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
