@@ -7,6 +7,8 @@ AR      ?= ar
 PREFIX  ?= /usr/local
 BUILD   := build/$(config)
 VERSION := $(shell cat VERSION)
+V       ?= 0
+Q       := $(if $(filter 1,$(V)),,@)
 JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Werror
@@ -70,6 +72,7 @@ help:
 #: make                 build/darknet, build/libdarknet.{a,so}, build/libhdloss.{a,so}
 #: make config=asan     the same under address and undefined-behaviour sanitizers, in build/asan
 #: make demo            install what is missing, train twice on real images, draw energy against accuracy
+#: make V=1             show the whole command lines
 #: make test            install what is missing, build, run all tests, then again under sanitizers
 #: make test-units      unit, gradient and golden tests of this config (TESTS="test_words test_path" for some)
 #: make test-cli        command-line tests of this config
@@ -95,21 +98,27 @@ test:
 	@$(MAKE) --no-print-directory config=asan test-cli
 
 $(BUILD)/darknet: $(PROGRAM_OBJECTS) $(PLUGIN_OBJECTS) $(BUILD)/libhdloss.a $(BUILD)/libdarknet.a
-	$(CC) $(CFLAGS_ALL) -o $@ $(PROGRAM_OBJECTS) $(PLUGIN_OBJECTS) $(BUILD)/libdarknet.a $(BUILD)/libhdloss.a $(LIBS)
+	@echo "  $@"
+	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $(PROGRAM_OBJECTS) $(PLUGIN_OBJECTS) $(BUILD)/libdarknet.a $(BUILD)/libhdloss.a $(LIBS)
 
 $(BUILD)/libdarknet.a: $(DARKNET_OBJECTS)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	@echo "  $@"
+	$(Q)$(AR) rcs $@ $^
 $(BUILD)/libhdloss.a: $(HDLOSS_OBJECTS)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	@echo "  $@"
+	$(Q)$(AR) rcs $@ $^
 $(BUILD)/libplugin.a: $(PLUGIN_OBJECTS)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	@echo "  $@"
+	$(Q)$(AR) rcs $@ $^
 $(BUILD)/libdarknet.so: $(DARKNET_OBJECTS)
-	$(CC) $(CFLAGS_ALL) -shared -o $@ $^ $(LIBS)
+	@echo "  $@"
+	$(Q)$(CC) $(CFLAGS_ALL) -shared -o $@ $^ $(LIBS)
 $(BUILD)/libhdloss.so: $(HDLOSS_OBJECTS)
-	$(CC) $(CFLAGS_ALL) -shared -o $@ $^ -lz -ljansson -lm
+	@echo "  $@"
+	$(Q)$(CC) $(CFLAGS_ALL) -shared -o $@ $^ -lz -ljansson -lm
 
 # Which libraries' headers a file sees: darknet's own, hdloss's own, the plug-in both.
 $(BUILD)/darknet/%.o: INCLUDES := -Idarknet
@@ -121,21 +130,25 @@ $(BUILD)/tests/%: INCLUDES := -Idarknet -Ihdloss -Ihdloss/plugin -Itests/support
 define isa_rule
 $(BUILD)/darknet/%.$(1).o: darknet/%.isa.c
 	@mkdir -p $$(@D)
-	$(CC) $(CFLAGS_ALL) $(ISA_FLAGS_$(1)) -DISA_SUFFIX=$(1) -DISA_$(1) $$(INCLUDES) -c -o $$@ $$<
+	@echo "  $@"
+	$(Q)$(CC) $(CFLAGS_ALL) $(ISA_FLAGS_$(1)) -DISA_SUFFIX=$(1) -DISA_$(1) $$(INCLUDES) -c -o $$@ $$<
 $(BUILD)/hdloss/%.$(1).o: hdloss/%.isa.c
 	@mkdir -p $$(@D)
-	$(CC) $(CFLAGS_ALL) $(ISA_FLAGS_hd_$(1)) -DISA_SUFFIX=$(1) -DISA_$(1) $$(INCLUDES) -c -o $$@ $$<
+	@echo "  $@"
+	$(Q)$(CC) $(CFLAGS_ALL) $(ISA_FLAGS_hd_$(1)) -DISA_SUFFIX=$(1) -DISA_$(1) $$(INCLUDES) -c -o $$@ $$<
 endef
 $(foreach l,$(ISA_LEVELS),$(eval $(call isa_rule,$(l))))
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(INCLUDES) -c -o $@ $<
+	@echo "  $@"
+	$(Q)$(CC) $(CFLAGS_ALL) $(INCLUDES) -c -o $@ $<
 
 # Tests: one program a file.
 $(BUILD)/tests/%: tests/%.c $(TEST_HELPERS) $(BUILD)/libplugin.a $(BUILD)/libdarknet.a $(BUILD)/libhdloss.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) $(INCLUDES) -o $@ $< $(TEST_HELPERS) $(BUILD)/libplugin.a $(BUILD)/libdarknet.a $(BUILD)/libhdloss.a -lcmocka $(LIBS)
+	@echo "  $@"
+	$(Q)$(CC) $(CFLAGS_ALL) $(INCLUDES) -o $@ $< $(TEST_HELPERS) $(BUILD)/libplugin.a $(BUILD)/libdarknet.a $(BUILD)/libhdloss.a -lcmocka $(LIBS)
 
 test-units: $(if $(TESTS),$(foreach t,$(TESTS),$(filter %/$(t),$(TEST_PROGRAMS))),$(TEST_PROGRAMS))
 	@status=0; for t in $^; do echo "== $$t"; $$t || status=1; done; exit $$status

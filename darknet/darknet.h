@@ -88,12 +88,13 @@ typedef struct darknet_layer_type {
     void (*backward)(void *state, network *net, const float *input, const float *output, const float *delta,
                      float *in_delta, size_t batch);
     /* Once an update, after the backward pass of all its images and before the step: may add to parameters' gradients
-     * (Darknet's sign: the negative gradient, summed over `images`), returns the loss that it stands for, per image. */
-    double (*regularize)(void *state, network *net, size_t images, double epoch);
+     * (Darknet's sign: the negative gradient, summed over `images`), returns the loss that it stands for, per image.
+     * epoch: epochs seen so far; progress: the share of the run that is done, 0 to 1. */
+    double (*regularize)(void *state, network *net, size_t images, double epoch, double progress);
     void (*destroy)(void *state);
     /* The state that a resumed run needs, as bytes: save returns a malloc'ed buffer (NULL when there is none). NULL: none. */
     void *(*save)(const void *state, size_t *bytes);
-    bool (*load)(void *state, const void *data, size_t bytes, darknet_error *e);
+    bool (*load)(void *state, network *net, const void *data, size_t bytes, darknet_error *e);
 } darknet_layer_type;
 
 /* What was measured after an epoch. Accuracies are fractions; NAN where not measured. */
@@ -131,6 +132,7 @@ typedef struct darknet_extension {
     /* After every epoch, before the log's row is written: fills columns[i] for column_names[i]. The network holds the
      * weights that were evaluated. A failure is one warning and never stops training. */
     const char *const *column_names; /* NULL-terminated, or NULL */
+    size_t leading_columns;          /* how many of them stand before the log's own last columns; the others end the row */
     bool (*on_epoch)(void *user, network *net, const darknet_epoch *epoch, const char *log_path, double *columns,
                      darknet_error *e);
     /* After a checkpoint of an epoch, or the final one, is safely on disk. May write more files beside it. A failure is one

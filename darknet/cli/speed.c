@@ -65,7 +65,7 @@ static double bench_once(bench *b) {
     double start = now_seconds();
     if (b->net->training) {
         (void)network_train_pass(b->net, b->images, b->truth, b->batch);
-        (void)network_regularize(b->net, b->batch, 1.0);
+        (void)network_regularize(b->net, b->batch, 1.0, .5);
         optimizer_step(&b->optimizer, 1e-4, b->batch);
     } else {
         network_forward(b->net, b->images, b->batch);

@@ -30,6 +30,7 @@ static void forward(layer *l, const pass *p) {
     lazy_tensor in = layer_input(l, p, 0);
     float *z = layer_buffer(l, a->input);
     lazy_tensor_store(pixels, channels, &in, z, p->threads);
+    if (p->observe) p->observe(p->observe_user, l, true, z, pixels * channels);
     l->output = (lazy_tensor){.data = z, .map = {.activation = a->kind}};
     if (p->training && l->lazy_output) return;
     float *stored = a->activated >= 0 ? layer_buffer(l, a->activated) : z;

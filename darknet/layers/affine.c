@@ -37,14 +37,25 @@ void affine_plan(affine *a, layer *l, size_t batch, bool training, int threads) 
     layer_want_workspace(l, channel_reduce_workspace_bytes(out_pixels(a), a->shape.out_channels));
 }
 
+/* Straight to the activated output; an observer also sees it before the activation. */
+static void infer(affine *a, layer *l, const lazy_tensor *in, float *raw, const pass *p) {
+    channel_map map = a->map;
+    if (p->observe) map.activation = ACTIVATION_LINEAR;
+    convolution_forward(&a->shape, in, a->weights_now, raw, &map, NULL, p->workspace, p->threads);
+    l->output = (lazy_tensor){.data = raw};
+    if (!p->observe) return;
+    size_t count = out_pixels(a) * a->shape.out_channels;
+    p->observe(p->observe_user, l, true, raw, count);
+    activation_forward_array(a->map.activation, raw, raw, count, p->threads);
+}
+
 void affine_forward(affine *a, layer *l, const lazy_tensor *in, const pass *p) {
     float *raw = layer_buffer(l, a->raw);
     a->shape.batch = p->batch;
     a->weights_now = layer_weights_for_pass(l);
     if (!p->training) {
         a->map = channel_tail_inference_map(&a->tail, l);
-        convolution_forward(&a->shape, in, a->weights_now, raw, &a->map, NULL, p->workspace, p->threads);
-        l->output = (lazy_tensor){.data = raw};
+        infer(a, l, in, raw, p);
         return;
     }
     channel_moments moments = {a->tail.mean, a->tail.m2};

@@ -100,6 +100,9 @@ typedef struct pass {
     uint64_t seed;        /* dropout: random_hash(seed, ...) */
     uint64_t first_image; /* images seen in training before this pass: the position of random streams */
     double *loss;         /* loss layers add the batch's sum */
+    /* inference only: told of the values before an activation; see network_forward_observed */
+    void (*observe)(void *user, const layer *l, bool before_activation, const float *values, size_t count);
+    void *observe_user;
 } pass;
 
 /* y = (x - mean) / (sqrt(var) + 1e-6); the forms differ in the backward pass and in the rolling statistics

@@ -50,7 +50,12 @@ static bool append_implied(const network *net, cfg *c) {
         cfg_section *first = cfg_section_at(c, 0);
         const char *value = section_string(first, type->implied_by, NULL);
         char *end = NULL;
-        if (!value || cfg_find(c, type->name)) continue;
+        if (!value) continue;
+        cfg_section *present = cfg_find(c, type->name);
+        if (present) {
+            if (!cfg_set(present, type->implied_by, value)) return false;
+            continue;
+        }
         if (strtod(value, &end) == 0.0 && end && *end == 0) continue;
         cfg_section *made = cfg_append(c, type->name);
         if (!made || !cfg_set(made, type->implied_by, value)) return false;

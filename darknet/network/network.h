@@ -112,6 +112,10 @@ const layer *network_output_layer(const network *net);
 int network_outputs(const network *net);
 bool network_has_loss(const network *net);
 
+/* Called with a layer's values in inference: before its activation (only where that is a separate step of the layer) and its output. */
+typedef void (*layer_observer)(void *user, const layer *l, bool before_activation, const float *values, size_t count);
+void network_forward_observed(network *net, const float *images, size_t batch, layer_observer observe, void *user);
+
 /* images: [batch][height][width][channels]. The answer stays in the network: network_output_layer(net)->output.data,
  * [batch][outputs], plain, until the next pass. */
 void network_forward(network *net, const float *images, size_t batch);
@@ -122,7 +126,7 @@ void network_clear_gradients(network *net);
 
 /* ---- extensions' state that lives in layers ---- */
 /* After the passes of an update: extension layers add their gradients; the sum of their losses. */
-double network_regularize(network *net, size_t images, double epoch);
+double network_regularize(network *net, size_t images, double epoch, double progress);
 
 /* ---- weight files (weights.c) ---- */
 typedef struct load_report {

@@ -29,6 +29,7 @@ static void forward_all(const pass *p) {
     for (int i = 0; i < p->net->layer_count; i++) {
         layer *l = &p->net->layers[i];
         l->type->forward(l, p);
+        if (p->observe) p->observe(p->observe_user, l, false, l->output.data, p->batch * tensor_size(l->out));
     }
 }
 
@@ -45,6 +46,13 @@ static pass make_pass(network *net, const float *images, size_t batch, bool trai
 
 void network_forward(network *net, const float *images, size_t batch) {
     pass p = make_pass(net, images, batch, false);
+    forward_all(&p);
+}
+
+void network_forward_observed(network *net, const float *images, size_t batch, layer_observer observe, void *user) {
+    pass p = make_pass(net, images, batch, false);
+    p.observe = observe;
+    p.observe_user = user;
     forward_all(&p);
 }
 
@@ -76,12 +84,12 @@ double network_train_pass(network *net, const float *images, const float *truth,
 
 void network_clear_gradients(network *net) { memset(net->gradients, 0, net->parameter_total * sizeof(float)); }
 
-double network_regularize(network *net, size_t images, double epoch) {
+double network_regularize(network *net, size_t images, double epoch, double progress) {
     double loss = 0.0;
     for (int i = 0; i < net->layer_count; i++) {
         void *state;
         const darknet_layer_type *type = external_type(&net->layers[i], &state);
-        if (type && type->regularize) loss += type->regularize(state, net, images, epoch);
+        if (type && type->regularize) loss += type->regularize(state, net, images, epoch, progress);
     }
     return loss;
 }

@@ -141,7 +141,7 @@ static bool restore_layers(block_reader *r, network *net) {
         char tag[TAG];
         (void)snprintf(tag, sizeof tag, "layer %d", i);
         const void *data = next_block(r, tag, SIZE_MAX, &bytes);
-        if (!data || !type->load(own, data, bytes, r->e)) return false;
+        if (!data || !type->load(own, net, data, bytes, r->e)) return false;
     }
     return true;
 }

@@ -57,8 +57,13 @@ static void warn(const run_hooks *h, const char *who, const char *what, const er
 
 static size_t column_count(const darknet_extension *x) {
     size_t count = 0;
-    while (x->column_names && x->column_names[count]) count++;
+    while (x->column_names && x->column_names[count] && count < MOST_COLUMNS) count++;
     return count;
+}
+
+static size_t leading_columns(const darknet_extension *x) {
+    size_t count = column_count(x);
+    return x->leading_columns < count ? x->leading_columns : count;
 }
 
 static void append(char *text, size_t bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -91,24 +96,28 @@ static void write_head(const run_hooks *h, char *head) {
     }
     append(head, HEAD_BYTES, "epoch,batch,loss,task_loss,hd_loss,lr,train_top1,val_top1,val_top5");
     for (size_t i = 0; i < h->net->extension_count; i++)
-        for (size_t k = 0; k < column_count(h->net->extensions[i]); k++)
+        for (size_t k = 0; k < leading_columns(h->net->extensions[i]); k++)
             append(head, HEAD_BYTES, ",%s", h->net->extensions[i]->column_names[k]);
-    append(head, HEAD_BYTES, ",images_per_s,data_wait_s,wall_s,held_out_top1\n");
+    append(head, HEAD_BYTES, ",images_per_s,data_wait_s,wall_s,held_out_top1");
+    for (size_t i = 0; i < h->net->extension_count; i++)
+        for (size_t k = leading_columns(h->net->extensions[i]); k < column_count(h->net->extensions[i]); k++)
+            append(head, HEAD_BYTES, ",%s", h->net->extensions[i]->column_names[k]);
+    append(head, HEAD_BYTES, "\n");
 }
 
+/* One extension's columns: the leading ones into row, the others into tail. */
 static void extension_columns(run_hooks *h, const darknet_extension *x, const darknet_epoch *epoch, const char *log_path,
-                              char *row) {
+                              char *row, char *tail) {
     double columns[MOST_COLUMNS];
-    size_t count = column_count(x);
-    if (count > MOST_COLUMNS) count = MOST_COLUMNS;
+    size_t count = column_count(x), leading = leading_columns(x);
     for (size_t k = 0; k < MOST_COLUMNS; k++) columns[k] = NAN;
     error why = {0};
     if (x->on_epoch && !x->on_epoch(x->user, h->net, epoch, log_path, columns, &why)) warn(h, x->name, "after the epoch", &why);
-    for (size_t k = 0; k < count; k++) append_number(row, ROW_BYTES, "%.9g", columns[k]);
+    for (size_t k = 0; k < count; k++) append_number(k < leading ? row : tail, ROW_BYTES, "%.9g", columns[k]);
 }
 
 bool hooks_on_epoch(run_hooks *h, darknet_epoch *epoch, const char *log_path, bool fresh, error *e) {
-    char row[ROW_BYTES] = "", head[HEAD_BYTES] = "";
+    char row[ROW_BYTES] = "", tail[ROW_BYTES] = "", head[HEAD_BYTES] = "";
     epoch->log_is_fresh = fresh;
     write_head(h, head);
     append(row, sizeof row, "%d,%llu", epoch->epoch, (unsigned long long)epoch->batch);
@@ -119,12 +128,12 @@ bool hooks_on_epoch(run_hooks *h, darknet_epoch *epoch, const char *log_path, bo
     append_number(row, sizeof row, "%.5f", epoch->train_top1);
     append_number(row, sizeof row, "%.5f", epoch->valid_top1);
     append_number(row, sizeof row, "%.5f", epoch->valid_top5);
-    for (size_t i = 0; i < h->net->extension_count; i++) extension_columns(h, h->net->extensions[i], epoch, log_path, row);
+    for (size_t i = 0; i < h->net->extension_count; i++) extension_columns(h, h->net->extensions[i], epoch, log_path, row, tail);
     append_number(row, sizeof row, "%.2f", epoch->images_per_second);
     append_number(row, sizeof row, "%.3f", epoch->data_wait_seconds);
     append_number(row, sizeof row, "%.2f", epoch->wall_seconds);
     append_number(row, sizeof row, "%.5f", epoch->held_out_top1);
-    append(row, sizeof row, "\n");
+    append(row, sizeof row, "%s\n", tail);
     if (h->callbacks->epoch) h->callbacks->epoch(h->callbacks->user, head, row);
     return log_write_epoch(log_path, head, epoch->epoch, row, fresh, e);
 }

@@ -180,7 +180,8 @@ static double run_update(trainer *t, double *regularizer) {
         t->run.epoch_images += batch->count;
     }
     size_t images = (size_t)net->options.batch;
-    *regularizer = network_regularize(net, images, epoch);
+    double progress = (double)(net->seen / images) / (double)t->last_batch;
+    *regularizer = network_regularize(net, images, epoch, progress > 1.0 ? 1.0 : progress);
     return loss / (double)images;
 }
 

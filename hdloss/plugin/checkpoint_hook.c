@@ -1,0 +1,54 @@
+/* After a checkpoint is on disk: <stem>.stream beside it (words, segment orders, activation scales), and the direct reordering folded
+ * into a plain <stem>.direct.weights with a sidecar of its own. The network here is a copy. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+/* x.weights -> x.direct.weights; malloc'ed. */
+static char *direct_path(const char *weights_path) {
+    static const char ending[] = ".weights";
+    size_t length = strlen(weights_path), tail = sizeof ending - 1;
+    if (length > tail && strcmp(weights_path + length - tail, ending) == 0) length -= tail;
+    char *path = malloc(length + sizeof ".direct.weights");
+    if (!path) return NULL;
+    memcpy(path, weights_path, length);
+    memcpy(path + length, ".direct.weights", sizeof ".direct.weights");
+    return path;
+}
+
+static bool fold_direct(network *net, const network_view *view, const array_model *model, bool quick, error *e) {
+    hd_channel_orders orders = {0};
+    hd_network description = view->description;
+    hd_reorder_options o = hd_reorder_defaults();
+    hd_error h = {0};
+    o.threads = network_threads(net);
+    if (quick) o.path.kicks_per_point = 0;
+    bool good = hd_reorder_direct(&description, &model->accelerator, &o, &orders, &h) && hd_fold_orders(&description, &orders, &h);
+    hd_channel_orders_free(&orders);
+    return good || from_hd(&h, e);
+}
+
+/* Folds, writes the weights, then a sidecar of their natural streams. */
+bool write_direct(network *net, const network_view *view, const array_model *model, const float *activation_scales, bool quick,
+                  const char *path, error *e) {
+    weight_streams streams = {0};
+    bool good = fold_direct(net, view, model, quick, e) && network_save_weights(net, path, -1, e) &&
+                weight_streams_create(&streams, net, model, e) && sidecar_write(path, &streams, view, activation_scales, e);
+    weight_streams_free(&streams);
+    return good;
+}
+
+bool plugin_on_checkpoint(void *user, network *net, const darknet_checkpoint *checkpoint, error *e) {
+    plugin *p = user;
+    epoch_report *r = p->epoch;
+    if (!r || r->epoch != checkpoint->epoch) return error_set(e, "the epoch's report is missing");
+    network_view view = {0};
+    char *path = direct_path(checkpoint->path);
+    bool good = path && network_view_create(&view, net, &r->streams.model.accelerator, e) &&
+                sidecar_write(checkpoint->path, &r->streams, &view, r->activation_scales, e) &&
+                write_direct(net, &view, &r->streams.model, r->activation_scales, true, path, e);
+    network_view_free(&view);
+    free(path);
+    return good;
+}

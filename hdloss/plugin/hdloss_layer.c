@@ -1,0 +1,227 @@
+/* The [hdloss] layer: passes its input through; once an update it adds the bit-flip loss's gradient to the weights' and gives the
+ * loss. The orders that it follows are solved anew from the current weights every few epochs, and are part of a run's state. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+#include "layers/external.h"
+
+typedef struct hdloss_layer {
+    plugin *plugin;
+    hdloss_settings settings;
+    bool built;
+    weight_streams streams;
+    hd_loss_layer *losses;
+    int64_t ordered_epoch; /* the epoch at whose start the orders were solved, -1 never */
+    double last_lambda;
+    bool failed;
+} hdloss_layer;
+
+/* ---- the section ---- */
+typedef struct option_reader {
+    const char *(*option)(void *section, const char *key);
+    void *section;
+    error *e;
+    bool good;
+} option_reader;
+
+static double read_number(option_reader *r, const char *key, double fallback, double least, double most) {
+    const char *text = r->option(r->section, key);
+    if (!text) return fallback;
+    char *end;
+    double value = strtod(text, &end);
+    if (end != text && *end == 0 && isfinite(value) && value >= least && value <= most) return value;
+    if (r->good) r->good = error_set(r->e, "%s: \"%s\" is not a number from %g to %g", key, text, least, most);
+    return fallback;
+}
+
+/* The place of the key's word in names (NULL-terminated), `fallback` when the key is absent. */
+static int read_choice(option_reader *r, const char *key, const char *const *names, int fallback) {
+    const char *text = r->option(r->section, key);
+    if (!text) return fallback;
+    char list[256] = "";
+    for (int i = 0; names[i]; i++) {
+        if (strcmp(names[i], text) == 0) return i;
+        size_t used = strlen(list);
+        (void)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
+    }
+    if (r->good) r->good = error_set(r->e, "%s: \"%s\" is not one of %s", key, text, list);
+    return fallback;
+}
+
+static const char *const reorder_names[] = {"none", "direct", "segment", NULL}; /* in the order of reorder_method */
+static const char *const cost_names[] = {"flips", "energy", NULL};
+static const char *const surrogate_names[] = {"expected", "linear", NULL}; /* in the order of hd_surrogate */
+
+static void read_settings(hdloss_settings *s, option_reader *r) {
+    double implied = read_number(r, "hdloss", 0.0, 0.0, 1e9);
+    s->lambda = read_number(r, "lambda", implied, 0.0, 1e9);
+    s->ramp_epochs = read_number(r, "ramp_epochs", 1.0, 0.0, 1e6);
+    s->sigma_start = read_number(r, "sigma_start", 4.0, .05, 64.0);
+    s->sigma_end = read_number(r, "sigma_end", .7, .05, 64.0);
+    s->by_energy = read_choice(r, "hd_cost", cost_names, 1) == 1;
+    s->surrogate = (hd_surrogate)read_choice(r, "surrogate", surrogate_names, HD_SURROGATE_EXPECTED);
+    s->reorder = (reorder_method)read_choice(r, "reorder", reorder_names, REORDER_SEGMENT);
+    s->reorder_every = (int)read_number(r, "reorder_every", 0, 0, 1e6);
+    const char *accelerator = r->option(r->section, "accelerator");
+    if (accelerator) (void)snprintf(s->accelerator, sizeof s->accelerator, "%s", accelerator);
+}
+
+static bool create(void *user, const char *(*option)(void *section, const char *key), void *section, void **state,
+                   darknet_error *e) {
+    hdloss_layer *own = calloc(1, sizeof *own);
+    if (!own) return error_set(e, "out of memory");
+    *state = own;
+    own->plugin = user;
+    own->ordered_epoch = -1;
+    option_reader r = {.option = option, .section = section, .e = e, .good = true};
+    read_settings(&own->settings, &r);
+    return r.good;
+}
+
+static void destroy(void *state) {
+    hdloss_layer *own = state;
+    if (own) weight_streams_free(&own->streams);
+    if (own) free(own->losses);
+    free(own);
+}
+
+/* ---- the loss ---- */
+static bool build(hdloss_layer *own, network *net, error *e) {
+    array_model model;
+    if (!array_model_of(own->plugin, net, &model, e) || !weight_streams_create(&own->streams, net, &model, e)) return false;
+    own->losses = calloc(own->streams.count ? own->streams.count : 1, sizeof *own->losses);
+    if (!own->losses) return error_set(e, "out of memory");
+    for (size_t i = 0; i < own->streams.count; i++) {
+        weight_stream *w = &own->streams.items[i];
+        darknet_parameter weights;
+        hd_error h = {0};
+        (void)layer_get_parameter(w->layer, "weights", &weights);
+        own->losses[i] = (hd_loss_layer){.plan = &w->plan,
+                                         .weights = weights.values,
+                                         .scales = w->scales,
+                                         .emphasis = w->emphasis,
+                                         .gradient = weights.gradient};
+        if (!hd_bit_costs(own->settings.by_energy ? &model.table : NULL, &w->plan, own->losses[i].bit_costs, &h))
+            return from_hd(&h, e);
+    }
+    own->built = true;
+    return true;
+}
+
+/* Solves the orders anew where they are due. */
+static bool follow_orders(hdloss_layer *own, const network *net, double epoch, error *e) {
+    const hdloss_settings *s = &own->settings;
+    if (s->reorder != REORDER_SEGMENT || s->reorder_every == 0) return true;
+    int64_t now = (int64_t)floor(epoch);
+    if (own->ordered_epoch >= 0 && now < own->ordered_epoch + s->reorder_every) return true;
+    own->ordered_epoch = now;
+    return weight_streams_reorder(&own->streams, true, network_threads(net), e);
+}
+
+/* Geometric from sigma_start to sigma_end, in 20 steps, so that the table of probabilities is made seldom. */
+static double sigma_now(const hdloss_settings *s, double progress) {
+    double share = floor(progress * 20.0) / 20.0;
+    return s->sigma_start * pow(s->sigma_end / s->sigma_start, share);
+}
+
+static double regularize(void *state, network *net, size_t images, double epoch, double progress) {
+    hdloss_layer *own = state;
+    const hdloss_settings *s = &own->settings;
+    error e = {0};
+    hd_error h = {0};
+    if (s->lambda <= 0.0 || own->failed) return 0.0;
+    double lambda = s->ramp_epochs > 0.0 ? s->lambda * fmin(1.0, epoch / s->ramp_epochs) : s->lambda;
+    own->last_lambda = lambda;
+    if ((!own->built && !build(own, net, &e)) || !weight_streams_quantise(&own->streams, &e) ||
+        !follow_orders(own, net, epoch, &e))
+        return NAN;
+    hd_loss_options options = {.surrogate = s->surrogate,
+                               .sigma = sigma_now(s, progress),
+                               .gradient_scale = -lambda * (double)images,
+                               .threads = network_threads(net)};
+    double loss = 0.0;
+    if (!hd_loss(own->losses, own->streams.count, &options, &loss, &h)) return NAN;
+    return lambda * loss;
+}
+
+/* ---- state: the epoch of the orders, then each layer's orders ---- */
+static size_t order_entries(const weight_stream *w) { return w->plan.orders ? w->plan.order_count * w->plan.order_length : 0; }
+
+static void *save(const void *state, size_t *bytes) {
+    const hdloss_layer *own = state;
+    size_t entries = 0;
+    for (size_t i = 0; own->built && i < own->streams.count; i++) entries += order_entries(&own->streams.items[i]);
+    *bytes = sizeof own->ordered_epoch + entries * sizeof(uint32_t);
+    char *data = malloc(*bytes), *place = data;
+    if (!data) return NULL;
+    int64_t epoch = entries ? own->ordered_epoch : -1;
+    memcpy(place, &epoch, sizeof epoch);
+    place += sizeof epoch;
+    for (size_t i = 0; entries && i < own->streams.count; i++) {
+        size_t part = order_entries(&own->streams.items[i]) * sizeof(uint32_t);
+        memcpy(place, own->streams.items[i].plan.orders, part);
+        place += part;
+    }
+    return data;
+}
+
+static bool load(void *state, network *net, const void *data, size_t bytes, darknet_error *e) {
+    hdloss_layer *own = state;
+    const char *place = data;
+    if (bytes < sizeof own->ordered_epoch) return error_set(e, "the state of [hdloss] is too short");
+    if (own->settings.lambda <= 0.0) return true;
+    if (!own->built && !build(own, net, e)) return false;
+    memcpy(&own->ordered_epoch, place, sizeof own->ordered_epoch);
+    place += sizeof own->ordered_epoch;
+    bytes -= sizeof own->ordered_epoch;
+    if (own->ordered_epoch < 0 && bytes == 0) return true;
+    for (size_t i = 0; i < own->streams.count; i++) {
+        hd_plan *plan = &own->streams.items[i].plan;
+        size_t part = plan->order_count * plan->order_length * sizeof(uint32_t);
+        hd_error h = {0};
+        uint32_t *orders = malloc(part);
+        bool good = orders && part <= bytes;
+        if (good) memcpy(orders, place, part);
+        good = good && hd_plan_set_orders(plan, orders, &h);
+        free(orders);
+        if (!good) return error_set(e, "the state of [hdloss] does not fit this network: %s", h.message);
+        place += part;
+        bytes -= part;
+    }
+    return bytes == 0 ? true : error_set(e, "the state of [hdloss] belongs to another network");
+}
+
+void hdloss_layer_type_fill(plugin *p, darknet_layer_type *type) {
+    (void)p;
+    *type = (darknet_layer_type){.name = "hdloss",
+                                 .implied_by = "hdloss",
+                                 .create = create,
+                                 .regularize = regularize,
+                                 .destroy = destroy,
+                                 .save = save,
+                                 .load = load};
+}
+
+static const hdloss_layer *find(const network *net) {
+    for (int i = 0; i < net->layer_count; i++) {
+        void *state;
+        const darknet_layer_type *type = external_type(&net->layers[i], &state);
+        if (type && type->create == create) return state;
+    }
+    return NULL;
+}
+
+const hdloss_settings *hdloss_settings_of(const network *net) {
+    const hdloss_layer *own = find(net);
+    return own ? &own->settings : NULL;
+}
+
+double hdloss_layer_value(const network *net, int index) {
+    const hdloss_layer *own = find(net);
+    if (!own || !own->built) return NAN;
+    for (size_t i = 0; i < own->streams.count; i++)
+        if (own->streams.items[i].index == index) return own->last_lambda * own->losses[i].value;
+    return NAN;
+}

@@ -1,0 +1,156 @@
+/* Inside the plug-in: what its files share. */
+#ifndef HDLOSS_PLUGIN_INTERNAL_H
+#define HDLOSS_PLUGIN_INTERNAL_H
+
+#include <jansson.h>
+
+#include "hdloss.h"
+#include "integer.h"
+#include "plugin.h"
+#include "reordering.h"
+
+/* An accelerator with the coefficients of its energy. */
+typedef struct array_model {
+    hd_accelerator accelerator;
+    hd_energy_table table;
+} array_model;
+
+struct plugin {
+    char *resources;           /* directory with accelerators/, or NULL */
+    array_model *chosen;       /* by the command line; NULL: the network's or the default */
+    darknet_extension extension;
+    darknet_layer_type layer_type;
+    struct epoch_report *epoch; /* what the last epoch's hook found, for its checkpoint hook */
+    char header[512];          /* lines for the log */
+};
+
+bool from_hd(const hd_error *h, error *e); /* copies the sentence, returns false */
+
+/* ---- accelerator_file.c ---- */
+/* name: a path, or the name of a file in accelerators/ (with or without .cfg); NULL: the default, is16x16. */
+bool array_model_read(const plugin *p, const char *name, array_model *model, error *e);
+/* The command line's, the [hdloss] accelerator of the network, or the default. */
+bool array_model_of(const plugin *p, const network *net, array_model *model, error *e);
+
+/* ---- weight_streams.c: a network's layers with weights as words and plans on one accelerator ---- */
+typedef struct weight_stream {
+    int index; /* of the layer in the cfg */
+    layer *layer;
+    hd_layer_shape shape;
+    hd_plan plan;     /* with the orders of the export, if any */
+    int8_t *words;    /* in the tensor's order */
+    int8_t *streamed; /* words times signs: what is counted; NULL: words */
+    float *scales;
+    double emphasis; /* hd_lambda= */
+} weight_stream;
+
+typedef struct weight_streams {
+    array_model model;
+    weight_stream *items;
+    size_t count;
+    hd_stream sidecar; /* where they came from, layer_count 0 when from floats */
+} weight_streams;
+
+/* Plans with natural orders and the words of the float weights. */
+bool weight_streams_create(weight_streams *s, network *net, const array_model *model, error *e);
+/* The same, but words, orders and signs from the sidecar beside the weights when there is one (sidecar_only_words: orders stay natural
+ * when the accelerator is another than the sidecar's). */
+bool weight_streams_load(weight_streams *s, network *net, const char *weights_path, const array_model *model, error *e);
+void weight_streams_free(weight_streams *s);
+/* New words from the present float weights. */
+bool weight_streams_quantise(weight_streams *s, error *e);
+/* Takes out the orders and lane channels. */
+bool weight_streams_make_natural(weight_streams *s, error *e);
+
+typedef struct stream_figures {
+    hd_flips flips;
+    hd_energy_report energy;
+} stream_figures;
+/* Flips and energy of one layer, and summed over all (total). each: [count] or NULL. */
+bool weight_streams_measure(const weight_streams *s, int threads, stream_figures *each, stream_figures *total, error *e);
+/* Segment reordering of every layer's plan. `quick` leaves out the perturbation. */
+bool weight_streams_reorder(weight_streams *s, bool quick, int threads, error *e);
+
+/* ---- network_view.c: a darknet network as libhdloss's plain description ---- */
+typedef struct network_view {
+    hd_network description;
+    hd_node *nodes;
+} network_view;
+bool network_view_create(network_view *v, network *net, const hd_accelerator *accelerator, error *e);
+void network_view_free(network_view *v);
+/* Bits of a layer's words: its weight_bits= or the accelerator's. False when the key's value is no width. */
+bool layer_weight_bits(const layer *l, const hd_accelerator *accelerator, int *bits, error *e);
+
+/* ---- int8.c: calibration and accuracy of the integer network ---- */
+typedef bool (*image_source)(void *user, size_t most, image_visitor visit, void *visit_user, error *e);
+/* Activation scales ([hd_integer_scale_count], malloc'ed) from the images that the source gives. */
+float *calibrate_activations(network *net, const network_view *v, int activation_bits, image_source source, void *user, error *e);
+hd_integer_network *make_integer_network(const network_view *v, const weight_streams *s, const float *activation_scales, error *e);
+bool evaluate_integer(const hd_integer_network *n, const network *net, image_source source, void *user, int top, evaluation *result,
+                      error *e);
+
+/* ---- sidecar_file.c ---- */
+char *sidecar_path(const char *weights_path); /* malloc'ed */
+/* Writes the sidecar of these streams beside the weights. activation_scales may be NULL. */
+bool sidecar_write(const char *weights_path, const weight_streams *s, const network_view *v, const float *activation_scales, error *e);
+/* found: false (and true returned) when there is none. */
+bool sidecar_read(const char *weights_path, hd_stream *stream, bool *found, error *e);
+
+/* ---- hdloss_layer.c: the [hdloss] layer ---- */
+typedef enum reorder_method { REORDER_NONE, REORDER_DIRECT, REORDER_SEGMENT } reorder_method;
+
+typedef struct hdloss_settings {
+    double lambda, ramp_epochs, sigma_start, sigma_end;
+    bool by_energy;
+    hd_surrogate surrogate;
+    reorder_method reorder; /* which order the loss follows */
+    int reorder_every;      /* epochs between solving it anew; 0: natural order */
+    char accelerator[256];  /* "" the default */
+} hdloss_settings;
+
+void hdloss_layer_type_fill(plugin *p, darknet_layer_type *type);
+/* The settings of the network's [hdloss] layer, NULL when it has none. */
+const hdloss_settings *hdloss_settings_of(const network *net);
+/* The last update's loss of layer `index`, lambda included; NAN when not known. */
+double hdloss_layer_value(const network *net, int index);
+
+/* ---- epoch_hook.c, checkpoint_hook.c ---- */
+typedef struct epoch_report {
+    int epoch;
+    weight_streams streams; /* with the orders of the export */
+    float *activation_scales; /* NULL when there were no images */
+} epoch_report;
+void epoch_report_free(epoch_report *r); /* accepts NULL */
+extern const char *const plugin_columns[];
+bool plugin_on_epoch(void *user, network *net, const darknet_epoch *epoch, const char *log_path, double *columns, error *e);
+bool plugin_on_checkpoint(void *user, network *net, const darknet_checkpoint *checkpoint, error *e);
+
+/* Reorders the network's own weights directly and writes them with a sidecar. activation_scales may be NULL. */
+bool write_direct(network *net, const network_view *view, const array_model *model, const float *activation_scales, bool quick,
+                  const char *path, error *e);
+
+/* ---- report_json.c ---- */
+json_t *report_accelerator(const array_model *model);
+/* {"version", "accelerator", "layers": [...], "total": {...}}; energy: with "energy_pj". NULL when out of memory. */
+json_t *report_streams(const weight_streams *s, const stream_figures *each, const stream_figures *total, bool energy);
+/* To a file, or standard output for "-". Takes the reference. */
+bool report_write(json_t *report, const char *path, error *e);
+
+/* ---- commands (commands.c: what they share) ---- */
+#include "cli/arguments.h"
+typedef struct loaded_network {
+    network *net;
+    array_model model;
+    weight_streams streams;
+} loaded_network;
+/* CFG and WEIGHTS (positions 0 and 1), -accelerator, -threads. Prints what is wrong; false after an error. */
+bool command_load(plugin *p, const arguments *a, loaded_network *loaded);
+void command_unload(loaded_network *loaded);
+/* Activation scales from the -data file's training images. NULL and a sentence on error. */
+float *command_calibrate(loaded_network *loaded, const network_view *view, const char *data_path, error *e);
+
+int hd_flips_command(plugin *p, int argc, char **argv);
+int hd_energy_command(plugin *p, int argc, char **argv);
+int hd_reorder_command(plugin *p, int argc, char **argv);
+
+#endif
