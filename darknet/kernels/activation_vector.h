@@ -150,4 +150,19 @@ ALWAYS_INLINE vec derivative_vec(activation_kind kind, vec z) {
     }
 }
 
+/* delta * activation'(z). A relu or relu6 that is off passes nothing back, whatever delta is. */
+ALWAYS_INLINE vec activation_pass_back(activation_kind kind, vec delta, vec z) {
+    const vec zero = {0};
+    switch (kind) {
+    case ACTIVATION_LINEAR:
+        return delta;
+    case ACTIVATION_RELU:
+        return vec_if_greater(z, zero, delta, zero);
+    case ACTIVATION_RELU6:
+        return vec_if_greater(vec_set(6), z, vec_if_greater(z, zero, delta, zero), zero);
+    default:
+        return delta * derivative_vec(kind, z);
+    }
+}
+
 #endif

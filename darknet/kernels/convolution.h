@@ -43,6 +43,7 @@ typedef struct convolution_form {
 } convolution_form;
 
 extern const convolution_form convolution_general;   /* any shape: columns and matrix products */
+extern const convolution_form convolution_dense;     /* one group, on tiles */
 extern const convolution_form convolution_depthwise; /* one input and one output channel a group */
 
 /* The form that takes this shape. */

@@ -45,7 +45,8 @@ static bool general_fits(const convolution_shape *s) {
 }
 
 static size_t forward_bytes(const convolution_shape *s, int threads) {
-    return ((size_t)threads * buffer_floats(s, false) + s->batch * 2 * floats_padded(s->out_channels)) *
+    return ((size_t)threads * buffer_floats(s, false) + s->batch * 2 * floats_padded(s->out_channels) +
+            floats_padded(2 * s->batch)) *
            sizeof(float);
 }
 
@@ -110,6 +111,7 @@ static void forward(const forward_call *call) {
     size_t stride = floats_padded(s->out_channels), out_image = output_pixels(s) * s->out_channels;
     float *means = take_floats(&workspace, s->batch * stride),
           *m2s = take_floats(&workspace, s->batch * stride);
+    size_t *rows_of = (size_t *)(void *)take_floats(&workspace, 2 * s->batch);
     size_t private_floats = buffer_floats(s, false);
 #pragma omp parallel for num_threads(call->threads) schedule(dynamic, 1)
     for (size_t i = 0; i < s->batch; i++) {
@@ -120,8 +122,9 @@ static void forward(const forward_call *call) {
         if (call->moments)
             rows->moments(output_pixels(s), s->out_channels, out, means + i * stride, m2s + i * stride);
     }
-    row_chunks images = {s->batch * output_pixels(s), output_pixels(s), s->batch};
-    if (call->moments) moments_join(&images, s->out_channels, stride, means, m2s, call->moments);
+    if (!call->moments) return;
+    for (size_t i = 0; i < s->batch; i++) rows_of[i] = output_pixels(s);
+    moments_join(s->batch, rows_of, s->out_channels, stride, means, m2s, call->moments);
 }
 
 static void backward_image(const backward_call *call, const buffers *b, size_t image, float *weight_part) {

@@ -13,7 +13,8 @@ static size_t padded(size_t channels) {
 }
 
 size_t channel_reduce_workspace_bytes(size_t pixels, size_t channels) {
-    return row_chunks_of(pixels, channels, MOST_CHUNKS).count * 2 * padded(channels) * sizeof(float);
+    size_t chunks = row_chunks_of(pixels, channels, MOST_CHUNKS).count;
+    return chunks * 2 * padded(channels) * sizeof(float);
 }
 
 void channel_moments_compute(size_t pixels, size_t channels, const float *x, const channel_moments *moments,
@@ -22,11 +23,14 @@ void channel_moments_compute(size_t pixels, size_t channels, const float *x, con
     const row_kernels *k = kernels();
     size_t stride = padded(channels);
     float *means = workspace, *m2s = means + chunks.count * stride;
+    size_t rows[MOST_CHUNKS];
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
-    for (size_t i = 0; i < chunks.count; i++)
-        k->moments(row_chunk_rows(&chunks, i), channels, x + i * chunks.rows_per_chunk * channels,
-                   means + i * stride, m2s + i * stride);
-    moments_join(&chunks, channels, stride, means, m2s, moments);
+    for (size_t i = 0; i < chunks.count; i++) {
+        rows[i] = row_chunk_rows(&chunks, i);
+        k->moments(rows[i], channels, x + i * chunks.rows_per_chunk * channels, means + i * stride,
+                   m2s + i * stride);
+    }
+    moments_join(chunks.count, rows, channels, stride, means, m2s, moments);
 }
 
 static lazy_gradient gradient_from(const lazy_gradient *g, size_t offset) {

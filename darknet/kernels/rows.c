@@ -24,12 +24,12 @@ row_chunks row_chunks_of(size_t rows, size_t channels, size_t most_chunks) {
         .rows = rows, .rows_per_chunk = per_chunk, .count = (rows + per_chunk - 1) / per_chunk};
 }
 
-void moments_join(const row_chunks *chunks, size_t channels, size_t stride, const float *means,
+void moments_join(size_t chunks, const size_t *rows, size_t channels, size_t stride, const float *means,
                   const float *m2s, const channel_moments *out) {
     for (size_t c = 0; c < channels; c++) {
         double count = 0, mean = 0, m2 = 0;
-        for (size_t i = 0; i < chunks->count; i++) {
-            double n = (double)row_chunk_rows(chunks, i), total = count + n;
+        for (size_t i = 0; i < chunks; i++) {
+            double n = (double)rows[i], total = count + n;
             double step = (double)means[i * stride + c] - mean;
             mean += step * n / total;
             m2 += (double)m2s[i * stride + c] + step * step * count * n / total;

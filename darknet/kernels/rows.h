@@ -37,9 +37,9 @@ static inline size_t row_chunk_rows(const row_chunks *c, size_t chunk) {
     return c->rows - first < c->rows_per_chunk ? c->rows - first : c->rows_per_chunk;
 }
 
-/* Joins per-chunk means and m2s, [chunks][stride] each, where chunk i stands for rows_of(i) rows: pairwise
- * formula (Chan, Golub, LeVeque 1979) in double precision, in the order of the chunks. */
-void moments_join(const row_chunks *chunks, size_t channels, size_t stride, const float *means,
+/* Joins the means and m2s of `chunks` chunks, `stride` floats apart, of rows[i] rows each: pairwise formula
+ * (Chan, Golub, LeVeque 1979) in double precision, in the order of the chunks. */
+void moments_join(size_t chunks, const size_t *rows, size_t channels, size_t stride, const float *means,
                   const float *m2s, const channel_moments *out);
 
 #endif

@@ -82,8 +82,7 @@ static void gradient_constants_fill(gradient_constants *k, const lazy_gradient *
 }
 
 ALWAYS_INLINE vec dz_of(activation_kind kind, vec delta, vec x, vec scale, vec shift) {
-    if (kind == ACTIVATION_LINEAR) return delta;
-    return delta * derivative_vec(kind, x * scale + shift);
+    return activation_pass_back(kind, delta, x * scale + shift);
 }
 
 ALWAYS_INLINE void gradient_block(activation_kind kind, size_t rows, size_t channels, size_t width,
