@@ -1,0 +1,250 @@
+/* Trellis rounding of layers: the chains of words that lanes see, tile after tile, and their seams. */
+#include "rounding.h"
+
+#include "trellis/chain.h"
+#include "words/isa.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Beyond any price for flips, and its products with squared errors stay finite. */
+static const double DEAREST_ERROR = 1e20;
+
+enum { LONGEST_PIECE = 65536, SEAM = 64 };
+
+/* The weights that one layer's lanes see, lane after lane, in the order in which they stream. */
+typedef struct lanes {
+    size_t count;
+    size_t *first;   /* [count + 1] */
+    size_t *weights; /* [plan->weights] */
+    hd_chain_costs costs;
+} lanes;
+
+typedef struct chain {
+    const hd_round_layer *layer;
+    const hd_chain_costs *costs;
+    const size_t *weights;
+    size_t length;
+    double mu;
+    float *x, *errors; /* [length] */
+    uint8_t *patterns; /* [length] */
+    uint8_t *work;
+} chain;
+
+static hd_chain_function *best_chain(void) {
+#if defined(__x86_64__)
+    switch (hd_isa_best()) {
+    case HD_ISA_AVX512:
+        return hd_chain_avx512;
+    case HD_ISA_AVX2:
+        return hd_chain_avx2;
+    case HD_ISA_PORTABLE:
+        break;
+    }
+#endif
+    return hd_chain_portable;
+}
+
+bool hd_chain_costs_init(hd_chain_costs *costs, const hd_accelerator *accelerator,
+                         const double bit_costs[HD_MAXIMUM_BITS], hd_error *error) {
+    *costs = (hd_chain_costs){.bits = accelerator->weight_bits};
+    double sum = 0;
+    for (int b = 0; b < costs->bits; b++) {
+        if (!(bit_costs[b] >= 0) || !isfinite(bit_costs[b]))
+            return hd_fail(error, "a flip of bit %d costs %g: it must be a number of at least 0", b,
+                           bit_costs[b]);
+        sum += bit_costs[b];
+    }
+    if (!(sum > 0) || !isfinite(sum))
+        return hd_fail(error, "flips cost nothing: at least one bit's cost must be positive");
+    costs->unit = HD_CHAIN_FLIPS_LIMIT / sum;
+    costs->largest_word = (float)hd_largest_word(costs->bits);
+    for (int b = 0; b < costs->bits; b++) {
+        uint32_t whole = (uint32_t)floor(bit_costs[b] * costs->unit);
+        costs->flips[b] = whole << 8 | UINT32_C(1) << b;
+        costs->all_flips += whole << 8;
+    }
+    for (unsigned pattern = 0; pattern < 1u << costs->bits; pattern++)
+        costs->values[pattern] =
+            (float)hd_decode_word((uint8_t)pattern, costs->bits, accelerator->representation);
+    /* The sign bit alone is -2^(bits - 1) in two's complement and the negative zero in sign-magnitude. No
+     * weight is anywhere near its stand-in. */
+    costs->values[1u << (costs->bits - 1)] = 1e6f;
+    costs->barriers[1u << (costs->bits - 1)] = (uint32_t)HD_CHAIN_FORBIDDEN << 8;
+    return true;
+}
+
+static void lanes_free(lanes *l) {
+    free(l->first);
+    free(l->weights);
+    *l = (lanes){0};
+}
+
+static bool lanes_find(const hd_plan *plan, lanes *l, hd_error *error) {
+    l->count = hd_plan_array_lanes(plan);
+    l->first = calloc(l->count + 1, sizeof *l->first);
+    l->weights = malloc(plan->weights * sizeof *l->weights);
+    size_t *at = malloc((l->count + 1) * sizeof *at);
+    if (!l->first || !l->weights || !at) {
+        free(at);
+        lanes_free(l);
+        return hd_fail(error, "out of memory for the lanes of %zu weights", plan->weights);
+    }
+    for (size_t i = 0; i < plan->tiles; i++) {
+        hd_tile tile = hd_plan_tile(plan, i);
+        for (size_t used = 0; used < tile.lanes; used++)
+            l->first[hd_plan_lane(plan, &tile, used) + 1] += tile.steps;
+    }
+    for (size_t lane = 0; lane < l->count; lane++) l->first[lane + 1] += l->first[lane];
+    memcpy(at, l->first, (l->count + 1) * sizeof *at);
+    for (size_t i = 0; i < plan->tiles; i++) {
+        hd_tile tile = hd_plan_tile(plan, i);
+        for (size_t used = 0; used < tile.lanes; used++) {
+            size_t lane = hd_plan_lane(plan, &tile, used);
+            for (size_t t = 0; t < tile.steps; t++)
+                l->weights[at[lane]++] = hd_plan_weight(plan, &tile, t, used);
+        }
+    }
+    free(at);
+    return true;
+}
+
+static void gather(chain *c) {
+    const hd_round_layer *layer = c->layer;
+    size_t filter_weights = layer->plan->filter_weights;
+    double factor = c->mu / layer->emphasis * c->costs->unit;
+    for (size_t t = 0; t < c->length; t++) {
+        size_t weight = c->weights[t];
+        double error = factor * (double)(layer->importance ? layer->importance[weight] : 1.0f);
+        c->x[t] = layer->weights[weight] / layer->scales[weight / filter_weights];
+        c->errors[t] = (float)(error < DEAREST_ERROR ? error : DEAREST_ERROR);
+    }
+}
+
+/* Solves `count` words from place `first` on, round the ring, between the words that stand beside them. */
+static void solve_window(chain *c, hd_chain_function *solve, size_t first, size_t count, float *x,
+                         float *errors) {
+    uint8_t patterns[2 * SEAM];
+    size_t n = c->length;
+    for (size_t i = 0; i < count; i++) {
+        x[i] = c->x[(first + i) % n];
+        errors[i] = c->errors[(first + i) % n];
+    }
+    solve(c->costs, x, errors, count, c->patterns[(first + n - 1) % n], c->patterns[(first + count) % n],
+          c->work, patterns);
+    for (size_t i = 0; i < count; i++) c->patterns[(first + i) % n] = patterns[i];
+}
+
+static void solve_chain(chain *c) {
+    hd_chain_function *solve = best_chain();
+    float x[2 * SEAM], errors[2 * SEAM];
+    gather(c);
+    for (size_t first = 0; first < c->length; first += LONGEST_PIECE) {
+        size_t left = c->length - first, count = left < LONGEST_PIECE ? left : LONGEST_PIECE;
+        solve(c->costs, c->x + first, c->errors + first, count, HD_CHAIN_FREE, HD_CHAIN_FREE, c->work,
+              c->patterns + first);
+    }
+    for (size_t seam = LONGEST_PIECE; seam + SEAM < c->length; seam += LONGEST_PIECE)
+        solve_window(c, solve, seam - SEAM, 2 * SEAM, x, errors);
+    if (c->length > 2 * SEAM)
+        solve_window(c, solve, c->length - SEAM, 2 * SEAM, x, errors);
+    else if (c->length > 1)
+        for (size_t held = c->length / 2, turn = 0; turn < 2; turn++, held = 0) /* all but one word */
+            solve_window(c, solve, held + 1, c->length - 1, x, errors);
+}
+
+/* Work space for the longest lane that a thread may meet. */
+static size_t longest_lane(const lanes *l, size_t count) {
+    size_t longest = 2 * SEAM;
+    for (size_t i = 0; i < count; i++)
+        for (size_t lane = 0; lane < l[i].count; lane++)
+            if (l[i].first[lane + 1] - l[i].first[lane] > longest)
+                longest = l[i].first[lane + 1] - l[i].first[lane];
+    return longest;
+}
+
+static bool chain_create(chain *c, size_t longest) {
+    c->x = malloc(longest * sizeof *c->x);
+    c->errors = malloc(longest * sizeof *c->errors);
+    c->patterns = malloc(longest);
+    c->work = malloc((longest < LONGEST_PIECE ? longest : LONGEST_PIECE) * HD_CHAIN_STATES);
+    return c->x && c->errors && c->patterns && c->work;
+}
+
+static void chain_free(chain *c) {
+    free(c->x);
+    free(c->errors);
+    free(c->patterns);
+    free(c->work);
+}
+
+static void round_lane(chain *c, const hd_round_layer *layer, const lanes *l, size_t lane) {
+    const hd_accelerator *accelerator = &layer->plan->accelerator;
+    c->layer = layer;
+    c->costs = &l->costs;
+    c->weights = l->weights + l->first[lane];
+    c->length = l->first[lane + 1] - l->first[lane];
+    if (c->length == 0) return;
+    solve_chain(c);
+    for (size_t t = 0; t < c->length; t++)
+        layer->words[c->weights[t]] =
+            (int8_t)hd_decode_word(c->patterns[t], accelerator->weight_bits, accelerator->representation);
+}
+
+static bool check(const hd_round_layer *layer, hd_error *error) {
+    const hd_plan *plan = layer->plan;
+    if (!(layer->emphasis > 0) || !isfinite(layer->emphasis))
+        return hd_fail(error, "a layer's emphasis is %g: it must be a positive number", layer->emphasis);
+    for (size_t f = 0; f < plan->shape.filters; f++)
+        if (!(layer->scales[f] > 0) || !isfinite(layer->scales[f]))
+            return hd_fail(error, "the scale of filter %zu is %g: it must be a positive number", f,
+                           (double)layer->scales[f]);
+    for (size_t i = 0; i < plan->weights; i++) {
+        if (!isfinite(layer->weights[i] / layer->scales[i / plan->filter_weights]))
+            return hd_fail(error, "weight %zu is %g: it must be finite", i, (double)layer->weights[i]);
+        if (layer->importance && (!(layer->importance[i] >= 0) || !isfinite(layer->importance[i])))
+            return hd_fail(error, "the importance of weight %zu is %g: it must be finite and at least 0", i,
+                           (double)layer->importance[i]);
+    }
+    return true;
+}
+
+static bool round_all(const hd_round_layer *layers, const lanes *l, size_t count, double mu, int threads,
+                      hd_error *error) {
+    size_t tasks = 0, longest = longest_lane(l, count);
+    bool short_of_memory = false;
+    for (size_t i = 0; i < count; i++) tasks += l[i].count;
+#pragma omp parallel num_threads(threads)
+    {
+        chain c = {.mu = mu};
+        bool created = chain_create(&c, longest);
+#pragma omp for schedule(dynamic, 1)
+        for (size_t task = 0; task < tasks; task++) {
+            size_t layer = 0, lane = task;
+            while (lane >= l[layer].count) lane -= l[layer++].count;
+            if (created) round_lane(&c, &layers[layer], &l[layer], lane);
+        }
+        if (!created) {
+#pragma omp atomic write
+            short_of_memory = true;
+        }
+        chain_free(&c);
+    }
+    return !short_of_memory || hd_fail(error, "out of memory for lanes of %zu words", longest);
+}
+
+bool hd_round_trellis(const hd_round_layer *layers, size_t count, double mu, int threads, hd_error *error) {
+    if (threads < 1) return hd_fail(error, "%d threads for rounding: at least 1", threads);
+    if (!(mu >= 0) || !isfinite(mu)) return hd_fail(error, "mu is %g: it must be a number of at least 0", mu);
+    lanes *l = calloc(count + 1, sizeof *l);
+    bool done = l || hd_fail(error, "out of memory for %zu layers", count);
+    for (size_t i = 0; done && i < count; i++)
+        done = check(&layers[i], error) &&
+               hd_chain_costs_init(&l[i].costs, &layers[i].plan->accelerator, layers[i].bit_costs, error) &&
+               lanes_find(layers[i].plan, &l[i], error);
+    if (done) done = round_all(layers, l, count, mu, threads, error);
+    for (size_t i = 0; l && i < count; i++) lanes_free(&l[i]);
+    free(l);
+    return done;
+}

@@ -1,0 +1,396 @@
+/* Trellis rounding: the chain against exhaustive search, the levels of instruction sets against each other,
+ * whole layers against plain rounding and a recount. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "rounding.h"
+#include "trellis/chain.h"
+#include "words/isa.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t random_state;
+static double uniform(void) {
+    random_state = random_state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return ((double)(random_state >> 33) + 0.5) / 2147483648.0;
+}
+static uint32_t draw(uint32_t below) {
+    return (uint32_t)(uniform() * below);
+}
+static float laplacian(double scale) {
+    double u = uniform() - 0.5;
+    return (float)((u < 0 ? scale : -scale) * log(1 - 2 * fabs(u)));
+}
+
+static const double ones[HD_MAXIMUM_BITS] = {1, 1, 1, 1, 1, 1, 1, 1};
+static const double table[HD_MAXIMUM_BITS] = {7.8, 7.3, 7.2, 7.4, 8.5, 9.0, 10.1, 21.6};
+
+static void set_costs(hd_chain_costs *costs, int bits, hd_representation representation,
+                      const double *bit_costs) {
+    hd_accelerator a = hd_accelerator_default();
+    a.weight_bits = bits;
+    a.representation = representation;
+    assert_true(hd_chain_costs_init(costs, &a, bit_costs, NULL));
+}
+
+static void run(int level, const hd_chain_costs *costs, const float *x, const float *errors, size_t steps,
+                int before, int after, uint8_t *work, uint8_t *patterns) {
+#if defined(__x86_64__)
+    if (level == HD_ISA_AVX2) hd_chain_avx2(costs, x, errors, steps, before, after, work, patterns);
+    if (level == HD_ISA_AVX512) hd_chain_avx512(costs, x, errors, steps, before, after, work, patterns);
+#endif
+    if (level == HD_ISA_PORTABLE) hd_chain_portable(costs, x, errors, steps, before, after, work, patterns);
+}
+
+/* What the header says is minimised, term by term. */
+static uint64_t flips_cost(const hd_chain_costs *costs, int a, int b) {
+    uint64_t cost = 0;
+    for (int bit = 0; bit < costs->bits && a >= 0 && b >= 0; bit++)
+        if ((a ^ b) >> bit & 1) cost += costs->flips[bit] >> 8;
+    return cost;
+}
+
+static uint64_t error_cost(const hd_chain_costs *costs, uint8_t pattern, float x, float error) {
+    float nearest = fmaxf(-costs->largest_word, fminf(costs->largest_word, rintf(x)));
+    float least = error * ((nearest - x) * (nearest - x));
+    float more = error * ((costs->values[pattern] - x) * (costs->values[pattern] - x)) - least;
+    return (uint64_t)fminf(more, (float)HD_CHAIN_ERROR_LIMIT);
+}
+
+static uint64_t chain_cost(const hd_chain_costs *costs, const float *x, const float *errors, size_t steps,
+                           int before, int after, const uint8_t *patterns) {
+    uint64_t cost = flips_cost(costs, before, patterns[0]) + flips_cost(costs, patterns[steps - 1], after);
+    for (size_t t = 0; t < steps; t++) cost += error_cost(costs, patterns[t], x[t], errors[t]);
+    for (size_t t = 1; t < steps; t++) cost += flips_cost(costs, patterns[t - 1], patterns[t]);
+    return cost;
+}
+
+static uint64_t cheapest(const hd_chain_costs *costs, const float *x, const float *errors, size_t steps,
+                         int before, int after) {
+    uint64_t best = UINT64_MAX, states = UINT64_C(1) << costs->bits, all = 1;
+    uint8_t patterns[6];
+    for (size_t t = 0; t < steps; t++) all *= states;
+    for (uint64_t i = 0; i < all; i++) {
+        uint64_t rest = i;
+        bool allowed = true;
+        for (size_t t = 0; t < steps; t++, rest /= states) {
+            patterns[t] = (uint8_t)(rest % states);
+            allowed &= patterns[t] != 1u << (costs->bits - 1);
+        }
+        uint64_t cost = allowed ? chain_cost(costs, x, errors, steps, before, after, patterns) : UINT64_MAX;
+        if (cost < best) best = cost;
+    }
+    return best;
+}
+
+static void chains_are_optimal(void **state) {
+    (void)state;
+    static uint8_t work[6 * HD_CHAIN_STATES];
+    random_state = 1;
+    for (int trial = 0; trial < 120; trial++) {
+        int bits = 2 + trial % 3, representation = trial / 3 % 2;
+        size_t steps = 1 + draw(bits == 2 ? 6 : bits == 3 ? 5 : 3);
+        if (trial % 20 == 0) steps = 6, bits = 3;
+        hd_chain_costs costs;
+        set_costs(&costs, bits, (hd_representation)representation, trial % 5 < 3 ? ones : table);
+        float x[6], errors[6], mu = (float)(pow(10, -3 + 4 * uniform()) * costs.unit);
+        if (trial % 10 == 9) mu = 0;
+        for (size_t t = 0; t < steps; t++) {
+            x[t] = laplacian((1 << bits) / 5.0);
+            errors[t] = mu * (float)(trial % 4 ? 1 : 2 * uniform());
+        }
+        int before = (int)draw(1u << bits) - 1, after = (int)draw(1u << bits) - 1;
+        if (trial % 3 == 0) before = after = HD_CHAIN_FREE;
+        uint64_t best = cheapest(&costs, x, errors, steps, before, after);
+        for (int level = 0; level <= (int)hd_isa_best(); level++) {
+            uint8_t patterns[6];
+            run(level, &costs, x, errors, steps, before, after, work, patterns);
+            for (size_t t = 0; t < steps; t++) {
+                assert_true(patterns[t] < 1u << bits);
+                assert_int_not_equal(patterns[t], 1u << (bits - 1));
+            }
+            assert_int_equal(chain_cost(&costs, x, errors, steps, before, after, patterns), best);
+        }
+    }
+}
+
+/* The plain form of Viterbi's algorithm, every pair of patterns by itself. */
+static uint64_t viterbi_by_pairs(const hd_chain_costs *costs, const float *x, const float *errors,
+                                 size_t steps) {
+    enum { STATES = 256 };
+    uint64_t cost[STATES], grown[STATES], best = UINT64_MAX;
+    unsigned states = 1u << costs->bits, forbidden = states / 2;
+    for (unsigned w = 0; w < states; w++)
+        cost[w] = w == forbidden ? UINT64_MAX / 2 : error_cost(costs, (uint8_t)w, x[0], errors[0]);
+    for (size_t t = 1; t < steps; t++) {
+        for (unsigned w = 0; w < states; w++) {
+            uint64_t least = UINT64_MAX / 2;
+            for (unsigned p = 0; p < states; p++) {
+                uint64_t sum = cost[p] + flips_cost(costs, (int)p, (int)w);
+                if (sum < least) least = sum;
+            }
+            grown[w] =
+                w == forbidden ? UINT64_MAX / 2 : least + error_cost(costs, (uint8_t)w, x[t], errors[t]);
+        }
+        memcpy(cost, grown, sizeof cost);
+    }
+    for (unsigned w = 0; w < states; w++)
+        if (cost[w] < best) best = cost[w];
+    return best;
+}
+
+static void all_levels_give_the_same_words(void **state) {
+    (void)state;
+    enum { STEPS = 300 };
+    static uint8_t work[STEPS * HD_CHAIN_STATES], patterns[3][STEPS];
+    float x[STEPS], errors[STEPS];
+    random_state = 2;
+    for (int trial = 0; trial < 14; trial++) {
+        hd_chain_costs costs;
+        set_costs(&costs, 2 + trial % 7, (hd_representation)(trial % 2), trial < 7 ? ones : table);
+        float mu = (float)(pow(10, -4 + 0.3 * trial) * costs.unit);
+        for (size_t t = 0; t < STEPS; t++) {
+            x[t] = laplacian(costs.largest_word / 6);
+            if (t % 50 == 0) x[t] = (float)((t % 100 ? -1.3 : 1.3) * (double)costs.largest_word);
+            errors[t] = mu * (float)(0.2 + 2 * uniform());
+        }
+        size_t steps = trial % 2 ? STEPS : 40;
+        for (int level = 0; level <= (int)hd_isa_best(); level++) {
+            run(level, &costs, x, errors, steps, HD_CHAIN_FREE, HD_CHAIN_FREE, work, patterns[level]);
+            assert_memory_equal(patterns[level], patterns[0], steps);
+        }
+        if (steps < STEPS)
+            assert_int_equal(chain_cost(&costs, x, errors, steps, -1, -1, patterns[0]),
+                             viterbi_by_pairs(&costs, x, errors, steps));
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------ layers */
+
+typedef struct layer_case {
+    hd_layer_shape shape;
+    hd_dataflow dataflow;
+    hd_representation representation;
+    int rows, bits;
+} layer_case;
+
+static const layer_case cases[] = {
+    {{24, 40, 1, 1, 9}, HD_INPUT_STATIONARY, HD_TWOS_COMPLEMENT, 16, 8},
+    {{24, 40, 1, 1, 9}, HD_INPUT_STATIONARY, HD_SIGN_MAGNITUDE, 16, 8},
+    {{13, 6, 1, 3, 4}, HD_INPUT_STATIONARY, HD_TWOS_COMPLEMENT, 4, 5},
+    {{12, 8, 2, 3, 4}, HD_INPUT_STATIONARY, HD_TWOS_COMPLEMENT, 3, 8},
+    {{20, 9, 1, 3, 4}, HD_OUTPUT_STATIONARY, HD_SIGN_MAGNITUDE, 8, 8},
+    {{18, 18, 18, 3, 4}, HD_INPUT_STATIONARY, HD_TWOS_COMPLEMENT, 16, 8},
+    {{50, 20, 1, 1, 4}, HD_WEIGHT_STATIONARY, HD_TWOS_COMPLEMENT, 8, 8},
+    {{2, 2, 1, 1, 1}, HD_INPUT_STATIONARY, HD_TWOS_COMPLEMENT, 4, 2},
+    {{1, 3, 1, 1, 1}, HD_INPUT_STATIONARY, HD_TWOS_COMPLEMENT, 4, 8},
+};
+enum { CASES = sizeof cases / sizeof *cases };
+
+typedef struct made {
+    hd_plan plan;
+    float *weights, *scales, *importance;
+    int8_t *plain, *words;
+    hd_round_layer layer;
+} made;
+
+static void make(const layer_case *c, bool importance, made *m) {
+    hd_accelerator a = hd_accelerator_default();
+    a.rows = c->rows;
+    a.cols = 8;
+    a.dataflow = c->dataflow;
+    a.representation = c->representation;
+    a.weight_bits = c->bits;
+    assert_true(hd_plan_init(&m->plan, &a, &c->shape, NULL));
+    size_t n = m->plan.weights;
+    m->weights = malloc(n * sizeof *m->weights);
+    m->importance = malloc(n * sizeof *m->importance);
+    m->scales = malloc(c->shape.filters * sizeof *m->scales);
+    m->plain = malloc(n);
+    m->words = calloc(n, 1);
+    for (size_t i = 0; i < n; i++) {
+        m->weights[i] = laplacian(0.1);
+        m->importance[i] = (float)(0.25 + 1.5 * uniform());
+    }
+    assert_true(hd_quantise(m->weights, c->shape.filters, m->plan.filter_weights, c->bits, m->plain,
+                            m->scales, NULL));
+    m->layer =
+        (hd_round_layer){.plan = &m->plan, .weights = m->weights, .scales = m->scales, .words = m->words};
+    m->layer.emphasis = 1;
+    if (importance) m->layer.importance = m->importance;
+    memcpy(m->layer.bit_costs, ones, sizeof ones);
+}
+
+static void unmake(made *m) {
+    hd_plan_free(&m->plan);
+    free(m->weights);
+    free(m->importance);
+    free(m->scales);
+    free(m->plain);
+    free(m->words);
+}
+
+static double objective(const made *m, const int8_t *words, double mu) {
+    hd_flips flips;
+    hd_rounding rounding;
+    hd_round_layer layer = m->layer;
+    layer.words = (int8_t *)words;
+    assert_true(hd_count_flips(&m->plan, words, 1, &flips, NULL));
+    assert_true(hd_measure_rounding(&layer, &rounding, NULL));
+    double cost = 0;
+    for (int bit = 0; bit < HD_MAXIMUM_BITS; bit++)
+        cost += layer.bit_costs[bit] * (double)flips.flips_by_bit[bit];
+    return layer.emphasis * cost + mu * rounding.weighted_noise;
+}
+
+static void rounding_lowers_the_objective(void **state) {
+    (void)state;
+    static const double mus[] = {1e-4, 3e-3, 0.03, 0.3, 3};
+    random_state = 4;
+    for (size_t i = 0; i < CASES; i++) {
+        made m;
+        make(&cases[i], i % 2, &m);
+        m.layer.emphasis = i % 3 ? 1 : 2.5;
+        if (i % 4 == 3) memcpy(m.layer.bit_costs, table, sizeof table);
+        int largest = hd_largest_word(cases[i].bits);
+        int8_t *again = malloc(m.plan.weights);
+        double before = 0;
+        for (size_t j = 0; j < sizeof mus / sizeof *mus; j++) {
+            assert_true(hd_round_trellis(&m.layer, 1, mus[j], 1, NULL));
+            for (size_t w = 0; w < m.plan.weights; w++)
+                assert_true(m.words[w] >= -largest && m.words[w] <= largest);
+            double now = objective(&m, m.words, mus[j]);
+            assert_true(now <= objective(&m, m.plain, mus[j]) * (1 + 1e-9));
+            assert_true(now >= before * (1 - 1e-6)); /* a minimum of an objective that grows with mu */
+            before = now;
+            memcpy(again, m.words, m.plan.weights);
+            memset(m.words, 0, m.plan.weights);
+            assert_true(hd_round_trellis(&m.layer, 1, mus[j], 3, NULL));
+            assert_memory_equal(again, m.words, m.plan.weights);
+        }
+        /* Errors beyond all price: the nearest words. */
+        assert_true(hd_round_trellis(&m.layer, 1, 1e30, 1, NULL));
+        assert_memory_equal(m.plain, m.words, m.plan.weights);
+        free(again);
+        unmake(&m);
+    }
+}
+
+/* A lane as a ring, all words tried. */
+static void short_rings_are_near_their_optimum(void **state) {
+    (void)state;
+    random_state = 6;
+    layer_case c = {{5, 1, 1, 1, 1}, HD_INPUT_STATIONARY, HD_TWOS_COMPLEMENT, 1, 3};
+    int optimal = 0;
+    for (int trial = 0; trial < 20; trial++) {
+        made m;
+        make(&c, false, &m);
+        double mu = 0.1 + uniform(), best = INFINITY;
+        assert_true(hd_round_trellis(&m.layer, 1, mu, 1, NULL));
+        double found = objective(&m, m.words, mu);
+        int8_t words[5];
+        for (int all = 0; all < 7 * 7 * 7 * 7 * 7; all++) {
+            for (int t = 0, rest = all; t < 5; t++, rest /= 7) words[t] = (int8_t)(rest % 7 - 3);
+            double cost = objective(&m, words, mu);
+            if (cost < best) best = cost;
+        }
+        assert_true(found >= best - 1e-4);
+        assert_true(found <= best * 1.25 + 1e-4);
+        optimal += found <= best + 1e-4;
+        unmake(&m);
+    }
+    assert_true(optimal >= 15);
+}
+
+static void several_layers_share_one_price(void **state) {
+    (void)state;
+    random_state = 8;
+    made m[3];
+    hd_round_layer layers[3];
+    for (size_t i = 0; i < 3; i++) {
+        make(&cases[i], false, &m[i]);
+        layers[i] = m[i].layer;
+        layers[i].emphasis = (double)(i + 1);
+    }
+    assert_true(hd_round_trellis(layers, 3, 0.02, 2, NULL));
+    for (size_t i = 0; i < 3; i++) {
+        int8_t *together = malloc(m[i].plan.weights);
+        memcpy(together, m[i].words, m[i].plan.weights);
+        layers[i].emphasis = 1;
+        assert_true(hd_round_trellis(&layers[i], 1, 0.02 / (double)(i + 1), 1, NULL));
+        assert_memory_equal(together, m[i].words, m[i].plan.weights);
+        free(together);
+    }
+    for (size_t i = 0; i < 3; i++) unmake(&m[i]);
+}
+
+static void measures_are_those_of_a_naive_sum(void **state) {
+    (void)state;
+    random_state = 9;
+    made m;
+    make(&cases[0], true, &m);
+    hd_rounding r, total = {0};
+    memcpy(m.words, m.plain, m.plan.weights);
+    m.words[7] = (int8_t)(m.words[7] > 0 ? m.words[7] - 3 : m.words[7] + 3);
+    assert_true(hd_measure_rounding(&m.layer, &r, NULL));
+    double signal = 0, noise = 0;
+    for (size_t i = 0; i < m.plan.weights; i++) {
+        double x = (double)(m.weights[i] / m.scales[i / 40]);
+        signal += x * x;
+        noise += (x - m.words[i]) * (x - m.words[i]);
+    }
+    assert_true(fabs(r.signal - signal) < 1e-6 * signal && fabs(r.noise - noise) < 1e-6 * noise);
+    assert_true(fabs(r.sqnr_db - 10 * log10(signal / noise)) < 1e-9);
+    assert_int_equal(r.moved, 1);
+    assert_int_equal(r.largest_move, 3);
+    hd_rounding_add(&total, &r);
+    hd_rounding_add(&total, &r);
+    assert_true(fabs(total.sqnr_db - r.sqnr_db) < 1e-9 && total.words == 2 * r.words);
+    unmake(&m);
+}
+
+static void nonsense_is_refused(void **state) {
+    (void)state;
+    made m;
+    hd_error error;
+    make(&cases[0], true, &m);
+    assert_false(hd_round_trellis(&m.layer, 1, -1, 1, &error));
+    assert_non_null(strstr(error.message, "mu"));
+    assert_false(hd_round_trellis(&m.layer, 1, NAN, 1, &error));
+    assert_false(hd_round_trellis(&m.layer, 1, 1, 0, &error));
+    m.layer.emphasis = 0;
+    assert_false(hd_round_trellis(&m.layer, 1, 1, 1, &error));
+    m.layer.emphasis = 1;
+    m.importance[3] = -1;
+    assert_false(hd_round_trellis(&m.layer, 1, 1, 1, &error));
+    assert_non_null(strstr(error.message, "importance of weight 3"));
+    m.importance[3] = 1;
+    m.weights[2] = INFINITY;
+    assert_false(hd_round_trellis(&m.layer, 1, 1, 1, &error));
+    m.weights[2] = 0;
+    m.scales[1] = 0;
+    assert_false(hd_round_trellis(&m.layer, 1, 1, 1, &error));
+    m.scales[1] = 1;
+    memset(m.layer.bit_costs, 0, sizeof m.layer.bit_costs);
+    assert_false(hd_round_trellis(&m.layer, 1, 1, 1, &error));
+    assert_non_null(strstr(error.message, "cost"));
+    unmake(&m);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(chains_are_optimal),
+        cmocka_unit_test(all_levels_give_the_same_words),
+        cmocka_unit_test(rounding_lowers_the_objective),
+        cmocka_unit_test(short_rings_are_near_their_optimum),
+        cmocka_unit_test(several_layers_share_one_price),
+        cmocka_unit_test(measures_are_those_of_a_naive_sum),
+        cmocka_unit_test(nonsense_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
