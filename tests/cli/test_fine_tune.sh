@@ -13,8 +13,8 @@ good train tiny.data tiny.cfg first/tiny_2.weights -seed 1 -epochs 1 -clear -bac
 [ "$(csv cleared/tiny.csv batch)" = 6 ] || fail "-clear did not start the schedule again"
 different first/tiny_1.weights cleared/tiny_1.weights
 
-# A file that ends at a layer's boundary (header 20 bytes; the first layer 8 * (3 + 9) floats) serves for fine-tuning.
-head -c $((20 + 4 * 8 * 12)) first/tiny_2.weights >partial.weights
+# A file that ends at a layer's boundary (header 20 bytes; the first layer 8 * (4 + 9) floats) serves for fine-tuning.
+head -c $((20 + 4 * 8 * 13)) first/tiny_2.weights >partial.weights
 good train tiny.data tiny.cfg partial.weights -clear -seed 1 -epochs 1 -backup partial
 grep -q "1 layers\? loaded" stdout && grep -q "5 kept" stdout || fail "the start does not say that 1 layer was loaded and 5 kept"
 # It is no complete network to evaluate.

@@ -30,7 +30,7 @@ wait_for() {
 interrupt() {
     train long.data run.cfg -seed 2 -backup "$2" >"$2.out" 2>&1 </dev/null &
     pid=$!
-    wait_for "$2.out" ", 1\.[2-9]"
+    wait_for "$2.out" "^[0-9]*, 1\.[2-9]"
     kill -s "$1" $pid
     status=0
     wait $pid || status=$?
