@@ -14,6 +14,8 @@ static inline const uint8_t *input_pixel(const hd_integer_depthwise *d, const ui
 
 #if defined(ISA_avx512)
 #include "integer/depthwise_avx512.h"
+#elif defined(ISA_avx2)
+#include "integer/depthwise_avx2.h"
 #else
 #include "integer/depthwise_portable.h"
 #endif

@@ -7,18 +7,20 @@
 #include "integer/level.h"
 #include "integer/scale_to_byte.h"
 
-static void sum_bytes(const hd_integer_sum *s, const uint8_t *a, const uint8_t *b, size_t count, uint8_t *output) {
-    const hd_integer_term *ta = &s->terms[0], *tb = &s->terms[1];
-    for (size_t i = 0; i < count; i++) {
-        int32_t left = hd_requantise(a[i] - ta->zero, ta->multiplier, ta->shift);
-        int32_t right = hd_requantise(b[i] - tb->zero, tb->multiplier, tb->shift);
-        output[i] = to_byte(left + right, s->zero, s->low, s->high);
-    }
+static void sum_one_by_one(const hd_integer_sum *s, const uint8_t *a, const uint8_t *b, size_t count, uint8_t *output) {
+    for (size_t i = 0; i < count; i++)
+        output[i] = to_byte(s->terms[0][a[i]] + s->terms[1][b[i]], s->zero, s->low, s->high);
 }
+
+#if defined(ISA_avx512)
+#include "integer/elementwise_avx512.h"
+#else
+#define sum_bytes sum_one_by_one
 
 static void look_up(const uint8_t table[256], const uint8_t *input, size_t count, uint8_t *output) {
     for (size_t i = 0; i < count; i++) output[i] = table[input[i]];
 }
+#endif
 
 static void spread(const uint8_t table[256], const uint8_t *input, size_t pixels, size_t channels, size_t out_channels,
                    uint8_t *output) {

@@ -60,16 +60,12 @@ typedef struct hd_integer_depthwise {
     void *packed;           /* the level's own form, or NULL; freed with free() */
 } hd_integer_depthwise;
 
-/* One input of a shortcut. */
-typedef struct hd_integer_term {
-    int32_t multiplier;
-    int shift;
-    uint8_t zero;
-} hd_integer_term;
-
+/* A shortcut: each input's bytes to requantised integers, which are added. */
 typedef struct hd_integer_sum {
-    hd_integer_term terms[2];
-    uint8_t zero, low, high; /* as in hd_integer_scaling */
+    int32_t terms[2][256];
+    bool narrow;                   /* all terms are within +-2^14, and also stand here in two halves */
+    uint8_t halves[2][2][256];     /* [input][low, high byte of 16 bits] */
+    uint8_t zero, low, high;       /* as in hd_integer_scaling */
 } hd_integer_sum;
 
 typedef struct hd_integer_kernels {

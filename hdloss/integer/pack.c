@@ -6,6 +6,8 @@
 #include "integer/internal.h"
 #include "integer/scale_to_byte.h"
 
+enum { NARROW_TERM = 1 << 14 };
+
 static size_t ceiling(size_t value, size_t divisor) { return (value + divisor - 1) / divisor; }
 
 static bool scaling_allocate(hd_integer_scaling *scaling, size_t slots) {
@@ -160,9 +162,17 @@ static void pack_sum(const hd_integer_network *network, const hd_integer_layer *
     step->sum.zero = range.zero;
     step->sum.low = range.low;
     step->sum.high = range.high;
-    for (int j = 0; j < 2; j++)
-        step->sum.terms[j] = (hd_integer_term){layer->multiplier[j], layer->shift[j],
-                                               hd_zero_byte(&network->places[step->inputs[j]].tensor)};
+    step->sum.narrow = true;
+    for (int j = 0; j < 2; j++) {
+        int input_zero = hd_zero_byte(&network->places[step->inputs[j]].tensor);
+        for (int byte = 0; byte < 256; byte++) {
+            int32_t term = hd_requantise(byte - input_zero, layer->multiplier[j], layer->shift[j]);
+            step->sum.terms[j][byte] = term;
+            step->sum.halves[j][0][byte] = (uint8_t)(term & 255);
+            step->sum.halves[j][1][byte] = (uint8_t)(term >> 8 & 255);
+            step->sum.narrow = step->sum.narrow && abs(term) <= NARROW_TERM;
+        }
+    }
 }
 
 static hd_integer_window window_of(const hd_integer_layer *layer, const hd_integer_tensor *in) {

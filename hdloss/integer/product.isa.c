@@ -49,6 +49,8 @@ static void place_tile(const hd_integer_product *p, const uint8_t *input, size_t
 
 #if defined(ISA_avx512)
 #include "integer/product_avx512.h"
+#elif defined(ISA_avx2)
+#include "integer/product_avx2.h"
 #else
 #include "integer/product_portable.h"
 #endif
