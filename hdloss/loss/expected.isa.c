@@ -8,7 +8,6 @@
 
 typedef float v8 __attribute__((vector_size(32), aligned(4), may_alias));
 typedef float v16 __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int i8 __attribute__((vector_size(32)));
 
 #pragma GCC diagnostic ignored "-Wpsabi" /* sum8 is inlined: no vector crosses a call */
 
@@ -61,8 +60,8 @@ void HD_ISA_NAME(hd_expected_row)(const hd_expected_bits *table, const float *u,
 
 /* Sum of each half, as a fixed tree. */
 static inline float sum8(v8 x) {
-    v8 a = x + __builtin_shuffle(x, (i8){4, 5, 6, 7, 0, 1, 2, 3});
-    a += __builtin_shuffle(a, (i8){2, 3, 0, 1, 6, 7, 4, 5});
+    v8 a = x + __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3);
+    a += __builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5);
     return a[0] + a[1];
 }
 

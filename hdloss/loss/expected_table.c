@@ -32,8 +32,8 @@ static bool make_profile(const hd_expected_bits *t, double sigma, edge_profile *
     if (!profile->probability) return false;
     profile->density = profile->probability + count;
     for (size_t i = 0; i < count; i++) {
-        double place = (double)(i / width) / t->intervals_per_word,
-               whole = (double)(i % width) - profile->span;
+        size_t phase = i / width;
+        double place = (double)phase / t->intervals_per_word, whole = (double)(i % width) - profile->span;
         double distance = (whole + place - 0.5) / sigma;
         profile->probability[i] = 0.5 * erfc(-distance * M_SQRT1_2);
         profile->density[i] = exp(-0.5 * distance * distance) / (sigma * sqrt(2 * M_PI));

@@ -38,6 +38,7 @@ static bool parse(const char *what, const char *const *names, int count, const c
     return hd_fail(error, "\"%.64s\" is no %s: one of %s is", name, what, known);
 }
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type cannot stand in parentheses there */
 #define DEFINE_NAMES(type, what, names, count)                                                               \
     const char *type##_name(type value) {                                                                    \
         return name_at(names, count, (int)value);                                                            \
@@ -48,6 +49,7 @@ static bool parse(const char *what, const char *const *names, int count, const c
         *value = (type)found;                                                                                \
         return true;                                                                                         \
     }
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 DEFINE_NAMES(hd_dataflow, "dataflow", dataflows, HD_DATAFLOW_COUNT)
 DEFINE_NAMES(hd_representation, "representation", representations, HD_REPRESENTATION_COUNT)

@@ -19,8 +19,7 @@ void hd_encode_words(const int8_t *words, size_t count, int bits, hd_representat
     int mask = (1 << bits) - 1, sign = 1 << (bits - 1);
     if (representation == HD_SIGN_MAGNITUDE)
         for (size_t i = 0; i < count; i++) {
-            int word = words[i];
-            patterns[i] = (uint8_t)(word < 0 ? sign | -word : word);
+            patterns[i] = (uint8_t)(words[i] < 0 ? sign | -words[i] : words[i]);
         }
     else
         for (size_t i = 0; i < count; i++) patterns[i] = (uint8_t)(words[i] & mask);

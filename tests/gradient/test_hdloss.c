@@ -353,7 +353,8 @@ static void compare_level(const hd_expected_bits *table, hd_expected_row *expect
                           hd_combine_rows *combine_rows, const float *u) {
     enum { LANES = 70 };
     static const float costs[8] = {1, 2, 3, 4, 5, 6, 7, 21.6f};
-    float p[3][LANES * 8], q[3][LANES * 8], slopes[LANES * 8], other[LANES * 8], du[LANES], dv[LANES];
+    float p[3][LANES * 8], q[3][LANES * 8], slopes[LANES * 8] = {0}, other[LANES * 8] = {0}, du[LANES],
+                                                           dv[LANES];
     float flips[16] = {0}, other_flips[16] = {0};
     for (int i = 0; i < 3; i++) {
         hd_expected_row_portable(table, u + i * LANES, LANES, p[i], i == 1 ? slopes : NULL);

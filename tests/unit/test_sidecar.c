@@ -128,7 +128,7 @@ static void the_plan_comes_back_with_its_flips(void **state) {
         assert_true(hd_stream_layer_streamed_words(s.layers, &plan, streamed, &e));
         for (size_t w = 0; w < plan.weights;
              w++) { /* which segment a weight is in follows from its channel alone */
-            int sign = 1;
+            bool negative = false;
             if (s.layers->sign_sets) {
                 size_t area = plan.shape.size * plan.shape.size, filter = w / plan.filter_weights, group,
                        place;
@@ -140,9 +140,9 @@ static void the_plan_comes_back_with_its_flips(void **state) {
                     place++;
                 if (!plan.lane_channels) place = channel;
                 size_t set = s.layers->sign_sets == 1 ? 0 : place / (size_t)plan.accelerator.rows;
-                sign = s.layers->signs[set * plan.shape.filters + filter];
+                negative = s.layers->signs[set * plan.shape.filters + filter] < 0;
             }
-            assert_int_equal(streamed[w], sign * s.layers->words[w]);
+            assert_int_equal(streamed[w], (negative ? -1 : 1) * s.layers->words[w]);
         }
         free(streamed);
         hd_plan_free(&plan);

@@ -15,7 +15,7 @@ static void check_every_weight_streams_once(const hd_plan *plan) {
     uint8_t *seen = calloc(plan->weights, 1), *values = malloc(plan->weights);
     uint8_t *dense = malloc((plan->tile_steps + 2) * plan->tile_lanes);
     float *sums = calloc(plan->weights, sizeof *sums);
-    float *ones = malloc(plan->tile_steps * plan->tile_lanes * sizeof *ones);
+    float *ones = calloc(plan->tile_steps * plan->tile_lanes, sizeof *ones);
     for (size_t i = 0; i < plan->weights; i++) values[i] = (uint8_t)(i * 37 >> 3);
     for (size_t i = 0; i < plan->tile_steps * plan->tile_lanes; i++) ones[i] = (float)(i % 9);
     for (size_t i = 0; i < plan->tiles; i++) {
