@@ -69,7 +69,7 @@ HD_INLINE void store_accumulators(const hd_integer_product *p, const hd_integer_
 #pragma GCC unroll 4
         for (int v = 0; v < V; v++) {
             int left = panel->channels - v * HD_INTEGER_LANES;
-            __mmask16 mask = left >= 16 ? (__mmask16)0xFFFF : (__mmask16)((1u << (left > 0 ? left : 0)) - 1);
+            __mmask16 mask = (__mmask16)first_bytes(left > 0 ? left : 0);
             _mm512_mask_storeu_epi32(accumulators + (size_t)m * (size_t)p->window.out_channels + v * HD_INTEGER_LANES,
                                      mask, sums[m][v]);
         }
