@@ -233,32 +233,38 @@ def schedule(layer, array, order=None):
 
 def schedule_tiles(all_tiles, layer, array):
     dataflow = "output_stationary" if layer.depthwise else array.dataflow
-    held, local = dataflow != "output_stationary", dataflow == "output_stationary"
-    pitch = [max(t.steps, array.rows) for t in all_tiles]
-    time = sum(pitch) + (1 if local else 0)  # one more first flag drains the last local sums
-    s = Schedule(np.zeros((time, array.rows), bool), np.zeros(time, bool), np.zeros((time, array.columns), bool),
-                 np.zeros((time, array.rows), np.int64), np.zeros((time, array.rows, array.columns), np.int64),
-                 [], held, local, layer.depthwise)
+
     def as_weight(v): return encode_weight(v, array.representation)
     def as_activation(v): return np.asarray(v, np.int64) & 255
     left_word, top_word = (as_activation, as_weight) if dataflow == "weight_stationary" else (as_weight, as_activation)
+    words = [(left_word(t.left), top_word(t.top), t.rows_used, t.columns_used) for t in all_tiles]
+    return schedule_words(words, array, dataflow, layer.depthwise)
+
+
+def schedule_words(words, array, dataflow, depthwise=False):
+    """words: a list of tiles (left [steps][rows used], top, rows used, columns used); top as in Tile. Bit patterns."""
+    held, local = dataflow != "output_stationary", dataflow == "output_stationary"
+    pitch = [max(len(left), array.rows) for left, _, _, _ in words]
+    time = sum(pitch) + (1 if local else 0)  # one more first flag drains the last local sums
+    s = Schedule(np.zeros((time, array.rows), bool), np.zeros(time, bool), np.zeros((time, array.columns), bool),
+                 np.zeros((time, array.rows), np.int64), np.zeros((time, array.rows, array.columns), np.int64),
+                 [], held, local, depthwise)
     last, t0 = np.zeros(array.rows, np.int64), 0
-    for tile, length in zip(all_tiles, pitch):
+    for (left, top, rows_used, columns_used), length in zip(words, pitch):
         s.starts.append(t0)
-        steps, used = slice(t0, t0 + tile.steps), tile.rows_used
-        s.valid[steps, :(used if local else array.rows)] = True
+        steps = slice(t0, t0 + len(left))
+        s.valid[steps, :(rows_used if local else array.rows)] = True
         s.first[t0] = True
-        s.active[t0:t0 + length, :tile.columns_used] = True
+        s.active[t0:t0 + length, :columns_used] = True
         s.left[t0:t0 + length] = last
-        s.left[steps, :used] = left_word(tile.left)
-        s.left[t0 + tile.steps:t0 + length, :used] = left_word(tile.left[-1])
+        s.left[steps, :rows_used] = left
+        s.left[t0 + len(left):t0 + length, :rows_used] = left[-1]
         last = s.left[t0 + length - 1]
-        top = top_word(tile.top)
         if held:
             s.top[t0:t0 + length] = top
         else:
-            s.top[steps] = top if layer.depthwise else top[:, None, :]
-            s.top[t0 + tile.steps:t0 + length] = s.top[t0 + tile.steps - 1]
+            s.top[steps] = top if depthwise else top[:, None, :]
+            s.top[t0 + len(left):t0 + length] = s.top[t0 + len(left) - 1]
         t0 += length
     if local:
         s.first[t0] = True

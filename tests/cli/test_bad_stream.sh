@@ -2,7 +2,7 @@
 . "$ROOT/tests/cli/lib.sh"
 tiny_setup
 good train tiny.data tiny.cfg -seed 1 -epochs 1 -hdloss 1
-stream=$(ls backup/*1*.stream) || fail "training wrote no .stream: $(ls backup)"
+stream=backup/tiny_1.stream; [ -f $stream ] || fail "training wrote no .stream: $(ls backup)"
 name=$(basename "$stream")
 mkdir saved && cp backup/* saved/
 weights=backup/tiny_1.weights

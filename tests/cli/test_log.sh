@@ -24,6 +24,10 @@ holds "$(csv $log val_top5 3) >= $(csv $log val_top1 3)"
 holds "$(csv $log flips 3) > 0 && $(csv $log nhd 3) > 0 && $(csv $log nhd 3) < 1"
 holds "$(csv $log energy_uj 3) > 0 && $(csv $log energy_ratio 3) >= 1"
 holds "$(csv $log hd_loss 3) == 0"
+holds "$(csv $log exported_flips 3) <= $(csv $log flips 3)"
+# energy_ratio: the same weights in natural order / as exported.
+difference="$(csv $log energy_ratio 3) - $(csv $log energy_uj 3) / $(csv $log exported_energy_uj 3)"
+holds "$difference < 1e-4 && $difference > -1e-4"
 
 # The layers' log: one row a layer with weights and epoch.
 layers=$(ls backup/*layers*.csv) || fail "no log of the layers in backup/: $(ls backup)"
@@ -39,8 +43,8 @@ grep -v '^#' "$layers" | head -n 1 | grep -q zero || fail "$layers has no column
 for file in tiny_1.weights tiny_2.weights tiny_3.weights tiny.weights tiny.backup tiny.state; do
     [ -s backup/$file ] || fail "no backup/$file: $(ls backup)"
 done
-for file in tiny_3.stream tiny_3.direct.weights; do
-    [ -s backup/$file ] || [ -s "backup/tiny_3.weights.stream" ] || fail "no backup/$file: $(ls backup)"
+for file in tiny_3.stream tiny.stream tiny_3.direct.weights tiny_3.direct.stream; do
+    [ -s backup/$file ] || fail "no backup/$file: $(ls backup)"
 done
 ! ls -A backup | grep -qE '\.(tmp|partial|new)' || fail "a temporary file was left: $(ls -A backup)"
 same backup/tiny_3.weights backup/tiny.weights
