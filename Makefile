@@ -61,9 +61,10 @@ TEST_HELPERS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 .SECONDARY:
 .DELETE_ON_ERROR:
 
-all: $(BUILD)/darknet $(BUILD)/libdarknet.so $(BUILD)/libhdloss.so
+all: $(BUILD)/bin/darknet $(BUILD)/libdarknet.so $(BUILD)/libhdloss.so
 ifeq ($(config),release)
-	@for f in darknet libdarknet.a libdarknet.so libhdloss.a libhdloss.so; do ln -sfn release/$$f build/$$f; done
+	@ln -sfn release/bin/darknet build/darknet
+	@for f in libdarknet.a libdarknet.so libhdloss.a libhdloss.so; do ln -sfn release/$$f build/$$f; done
 endif
 
 help:
@@ -97,7 +98,8 @@ test:
 	@$(MAKE) --no-print-directory config=asan test-units
 	@$(MAKE) --no-print-directory config=asan test-cli
 
-$(BUILD)/darknet: $(PROGRAM_OBJECTS) $(PLUGIN_OBJECTS) $(BUILD)/libhdloss.a $(BUILD)/libdarknet.a
+$(BUILD)/bin/darknet: $(PROGRAM_OBJECTS) $(PLUGIN_OBJECTS) $(BUILD)/libhdloss.a $(BUILD)/libdarknet.a
+	@mkdir -p $(@D)
 	@echo "  $@"
 	$(Q)$(CC) $(CFLAGS_ALL) -o $@ $(PROGRAM_OBJECTS) $(PLUGIN_OBJECTS) $(BUILD)/libdarknet.a $(BUILD)/libhdloss.a $(LIBS)
 
@@ -130,11 +132,11 @@ $(BUILD)/tests/%: INCLUDES := -Idarknet -Ihdloss -Ihdloss/plugin -Itests/support
 define isa_rule
 $(BUILD)/darknet/%.$(1).o: darknet/%.isa.c
 	@mkdir -p $$(@D)
-	@echo "  $@"
+	@echo "  $$@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(ISA_FLAGS_$(1)) -DISA_SUFFIX=$(1) -DISA_$(1) $$(INCLUDES) -c -o $$@ $$<
 $(BUILD)/hdloss/%.$(1).o: hdloss/%.isa.c
 	@mkdir -p $$(@D)
-	@echo "  $@"
+	@echo "  $$@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(ISA_FLAGS_hd_$(1)) -DISA_SUFFIX=$(1) -DISA_$(1) $$(INCLUDES) -c -o $$@ $$<
 endef
 $(foreach l,$(ISA_LEVELS),$(eval $(call isa_rule,$(l))))
@@ -154,11 +156,11 @@ test-units: $(if $(TESTS),$(foreach t,$(TESTS),$(filter %/$(t),$(TEST_PROGRAMS))
 	@status=0; for t in $^; do echo "== $$t"; $$t || status=1; done; exit $$status
 
 test-cli: all
-	@DARKNET=$(abspath $(BUILD))/darknet tests/cli/run $(TESTS)
+	@DARKNET=$(abspath $(BUILD))/bin/darknet tests/cli/run $(TESTS)
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/hdloss
-	install $(BUILD)/darknet $(DESTDIR)$(PREFIX)/bin/
+	install $(BUILD)/bin/darknet $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 $(BUILD)/libdarknet.a $(BUILD)/libdarknet.so $(BUILD)/libhdloss.a $(BUILD)/libhdloss.so $(DESTDIR)$(PREFIX)/lib/
 	install -m 644 darknet/darknet.h hdloss/hdloss.h $(DESTDIR)$(PREFIX)/include/
 	cp -R cfg $(DESTDIR)$(PREFIX)/share/hdloss/

@@ -33,7 +33,7 @@ static bool is_help(const char *word) { return strcmp(word, "--help") == 0 || st
 static char *resource_directory(void) {
     char program_path[PATH_MAX];
     ssize_t length = readlink("/proc/self/exe", program_path, sizeof program_path - 64);
-    static const char *const places[] = {"/../cfg", "/../../cfg", "/../share/hdloss/cfg"};
+    static const char *const places[] = {"/../../../cfg", "/../share/hdloss/cfg"};
     if (length <= 0) return NULL;
     program_path[length] = 0;
     char *slash = strrchr(program_path, '/');

@@ -7,6 +7,7 @@
 
 #include "core/memory.h"
 #include "network/network.h"
+#include "network/share_deltas.h"
 
 typedef struct placed {
     size_t bytes, offset;
@@ -92,36 +93,14 @@ done:
     free(reached);
 }
 
-/* The layer whose delta memory layer i uses: its own, or that of the sum (shortcut) that reads it.
- * Sharing is right when i's delta is complete once the sum's is, or only layers before the sum's first input still add to it. */
-static int delta_owner(const network *net, int i) {
-    int readers = 0, highest = -1, next = -1;
-    for (int j = i + 1; j < net->layer_count; j++)
-        for (int k = 0; k < net->layers[j].input_count; k++)
-            if (net->layers[j].inputs[k] == i && net->layers[j].propagates) {
-                readers++;
-                next = highest == j ? next : highest;
-                highest = j;
-            }
-    if (highest < 0 || !net->layers[i].wants_delta) return i;
-    const layer *sum = &net->layers[highest];
-    if (!sum->type->shares_delta || !sum->type->shares_delta(sum) || sum->input_count != 2 || !sum->wants_delta) return i;
-    int newer = sum->inputs[0] > sum->inputs[1] ? sum->inputs[0] : sum->inputs[1];
-    int older = sum->inputs[0] > sum->inputs[1] ? sum->inputs[1] : sum->inputs[0];
-    if (older < 0 || newer == older || net->layers[newer].modifies_delta) return i;
-    if (i == newer && readers != 1) return i;
-    if (i == older && (readers > 1 && next >= newer)) return i;
-    /* the newer input must itself be read by the sum alone, or its delta would mix into ours */
-    for (int j = newer + 1; j < net->layer_count; j++)
-        for (int k = 0; k < net->layers[j].input_count; k++)
-            if (net->layers[j].inputs[k] == newer && j != highest && net->layers[j].propagates) return i;
-    return delta_owner(net, highest);
-}
-
 static bool add_deltas(plan *p, int *owners) {
     network *net = p->net;
     int moments = 2 * net->layer_count;
-    for (int i = 0; i < net->layer_count; i++) owners[i] = delta_owner(net, i);
+    int *parents = malloc((size_t)net->layer_count * sizeof *parents);
+    if (!parents) return false;
+    share_deltas(net, parents);
+    for (int i = 0; i < net->layer_count; i++) owners[i] = delta_owner(parents, i);
+    free(parents);
     for (int owner = 0; owner < net->layer_count; owner++) {
         int oldest = -1;
         for (int i = 0; i < net->layer_count; i++)

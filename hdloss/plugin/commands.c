@@ -14,9 +14,9 @@ bool command_load(plugin *p, const arguments *a, loaded_network *loaded) {
         fail("%s", e.message);
         return false;
     }
-    program program = {.plugin = p};
+    program shell = {.plugin = p};
     network_settings settings = {.threads = threads};
-    loaded->net = command_network(&program, a->positions[0], &settings);
+    loaded->net = command_network(&shell, a->positions[0], &settings);
     if (!loaded->net) return false;
     if (network_load_weights(loaded->net, a->positions[1], false, NULL, &e) && array_model_of(p, loaded->net, &loaded->model, &e) &&
         weight_streams_load(&loaded->streams, loaded->net, a->positions[1], &loaded->model, &e))
