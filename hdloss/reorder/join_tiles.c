@@ -1,5 +1,6 @@
 /* Where each order of a plan begins and which way it runs, chosen for few flips from tile to tile: a closed
  * chain of choices, solved exactly by dynamic programming once for each choice of the first order. */
+#include "reorder/distances.h"
 #include "reorder/solve_order.h"
 
 #include <stdlib.h>
@@ -12,12 +13,12 @@ typedef struct chain {
     const uint8_t *patterns;
     const hd_cuts *cuts;
     uint32_t *orders;
-    uint32_t costs[256]; /* of the flips in an exclusive or of two patterns */
-    int64_t *own;        /* [order_count][STATES]: inside an order's tiles and between them */
-    int64_t *join;       /* [order_count][STATES][STATES]: to the next order */
-    int64_t *best;       /* [order_count][STATES] */
-    uint8_t *before;     /* the same shape */
-    uint8_t *chosen;     /* [order_count] */
+    const uint32_t *costs; /* [256][256] of flips between two patterns */
+    int64_t *own;          /* [order_count][STATES]: inside an order's tiles and between them */
+    int64_t *join;         /* [order_count][STATES][STATES]: to the next order */
+    int64_t *best;         /* [order_count][STATES] */
+    uint8_t *before;       /* the same shape */
+    uint8_t *chosen;       /* [order_count] */
 } chain;
 
 static unsigned states(const chain *c, size_t order) {
@@ -44,8 +45,9 @@ static int64_t flips_between(const chain *c, const hd_tile *a, uint32_t from, co
             one = channels[a->group * p->lane_axis + one];
             other = channels[b->group * p->lane_axis + other];
         }
-        cost += c->costs[c->patterns[a->base + p->step_stride * from + p->lane_stride * one] ^
-                         c->patterns[b->base + p->step_stride * to + p->lane_stride * other]];
+        uint8_t a_pattern = c->patterns[a->base + p->step_stride * from + p->lane_stride * one];
+        uint8_t b_pattern = c->patterns[b->base + p->step_stride * to + p->lane_stride * other];
+        cost += c->costs[(size_t)a_pattern * 256 + b_pattern];
     }
     return cost;
 }
@@ -134,13 +136,13 @@ static void choose(chain *c) {
     }
 }
 
-bool hd_join_tiles(const hd_plan *plan, const uint8_t *patterns, const uint32_t bit_costs[HD_MAXIMUM_BITS],
-                   const hd_cuts *cuts, uint32_t *orders, hd_error *error) {
-    size_t n = plan->order_count;
-    chain c = {.plan = plan, .patterns = patterns, .cuts = cuts, .orders = orders};
-    for (unsigned flips = 0; flips < 256; flips++)
-        for (unsigned bit = 0; bit < HD_MAXIMUM_BITS; bit++)
-            if (flips >> bit & 1) c.costs[flips] += bit_costs[bit];
+bool hd_join_tiles(const hd_distance_source *source, const hd_cuts *cuts, uint32_t *orders, hd_error *error) {
+    size_t n = source->plan->order_count;
+    chain c = {.plan = source->plan,
+               .patterns = source->patterns,
+               .cuts = cuts,
+               .orders = orders,
+               .costs = source->pair_costs};
     c.own = malloc(n * STATES * sizeof *c.own);
     c.join = malloc(n * STATES * STATES * sizeof *c.join);
     c.best = malloc(n * STATES * sizeof *c.best);

@@ -1,5 +1,6 @@
 /* Segment reordering: every order of a stream plan solved by itself, over all threads, and the certificates.
  * Li et al., arXiv 2002.05293, section on segmented reordering; here for any dataflow. */
+#include "reorder/flip_distances.h"
 #include "reorder/solve_order.h"
 
 #include <math.h>
@@ -23,16 +24,6 @@ void hd_whole_bit_costs(const double costs[HD_MAXIMUM_BITS], uint32_t bit_costs[
     }
 }
 
-static uint8_t *encode(const hd_plan *plan, const int8_t *words, hd_error *error) {
-    uint8_t *patterns = malloc(plan->weights);
-    if (patterns)
-        hd_encode_words(words, plan->weights, plan->accelerator.weight_bits, plan->accelerator.representation,
-                        patterns);
-    else
-        hd_fail(error, "out of memory for %zu words", plan->weights);
-    return patterns;
-}
-
 static bool check(const hd_plan *plan, const hd_reorder_options *options, hd_error *error) {
     if (options->threads < 1)
         return hd_fail(error, "%d threads for a reordering: at least 1", options->threads);
@@ -49,39 +40,44 @@ static void note_failure(size_t order, const hd_error *mine, size_t *failed, hd_
     }
 }
 
-bool hd_reorder_segments(const hd_plan *plan, const int8_t *words, const hd_reorder_options *options,
-                         uint32_t *orders, hd_error *error) {
-    const hd_reorder_options defaults = hd_reorder_defaults();
-    if (!options) options = &defaults;
+bool hd_reorder_by_distances(const hd_distance_source *source, const hd_reorder_options *options,
+                             uint32_t *orders, hd_error *error) {
+    const hd_plan *plan = source->plan;
     if (!check(plan, options, error)) return false;
-    uint8_t *patterns = encode(plan, words, error);
-    if (!patterns) return false;
     bool join = options->join_tiles && plan->dataflow != HD_WEIGHT_STATIONARY;
     hd_cuts *cuts = join ? malloc(plan->order_count * sizeof *cuts) : NULL;
     size_t failed = SIZE_MAX;
-    if (join && !cuts) {
-        free(patterns);
-        return hd_fail(error, "out of memory for joining %zu orders", plan->order_count);
-    }
+    if (join && !cuts) return hd_fail(error, "out of memory for joining %zu orders", plan->order_count);
 #pragma omp parallel for num_threads(options->threads) schedule(dynamic, 1)
     for (size_t order = 0; order < plan->order_count; order++) {
         hd_error mine;
-        if (!hd_solve_order(plan, order, patterns, options, orders + order * plan->order_length,
+        if (!hd_solve_order(source, order, &options->path, orders + order * plan->order_length,
                             cuts ? cuts + order : NULL, &mine))
             note_failure(order, &mine, &failed, error);
     }
     bool done = failed == SIZE_MAX;
-    if (done && join) done = hd_join_tiles(plan, patterns, options->bit_costs, cuts, orders, error);
+    if (done && join) done = hd_join_tiles(source, cuts, orders, error);
     free(cuts);
-    free(patterns);
     return done;
 }
 
-static bool certify_order(const hd_plan *plan, size_t order, const uint8_t *patterns,
-                          const hd_reorder_options *options, uint64_t *length, uint64_t *bound,
-                          hd_error *error) {
-    hd_cost_groups groups = hd_cost_groups_of(options->bit_costs);
-    uint32_t *matrix = hd_order_distances(plan, order, patterns, &groups, error), *natural = NULL;
+bool hd_reorder_segments(const hd_plan *plan, const int8_t *words, const hd_reorder_options *options,
+                         uint32_t *orders, hd_error *error) {
+    const hd_reorder_options defaults = hd_reorder_defaults();
+    if (!options) options = &defaults;
+    hd_flip_distances flips;
+    if (!check(plan, options, error) ||
+        !hd_flip_distances_init(&flips, plan, words, options->bit_costs, error))
+        return false;
+    bool done = hd_reorder_by_distances(&flips.source, options, orders, error);
+    hd_flip_distances_free(&flips);
+    return done;
+}
+
+static bool certify_order(const hd_distance_source *source, size_t order, const hd_reorder_options *options,
+                          uint64_t *length, uint64_t *bound, hd_error *error) {
+    const hd_plan *plan = source->plan;
+    uint32_t *matrix = hd_order_distances(source, order, 0, plan->order_length, error), *natural = NULL;
     size_t n = plan->order_length;
     if (!matrix) return false;
     const uint32_t *path = plan->orders ? plan->orders + order * n : NULL;
@@ -112,18 +108,19 @@ bool hd_certify_orders(const hd_plan *plan, const int8_t *words, const hd_reorde
         certificate->uncertified = n;
         return true;
     }
-    uint8_t *patterns = encode(plan, words, error);
+    hd_flip_distances flips;
+    bool ready = hd_flip_distances_init(&flips, plan, words, options->bit_costs, error);
     uint64_t *lengths = malloc(n * sizeof *lengths), *bounds = malloc(n * sizeof *bounds);
-    if (patterns && lengths && bounds) {
+    if (ready && lengths && bounds) {
 #pragma omp parallel for num_threads(options->threads) schedule(dynamic, 1)
         for (size_t order = 0; order < n; order++) {
             hd_error mine;
-            if (!certify_order(plan, order, patterns, options, &lengths[order], &bounds[order], &mine))
+            if (!certify_order(&flips.source, order, options, &lengths[order], &bounds[order], &mine))
                 note_failure(order, &mine, &failed, error);
         }
     } else {
         failed = 0;
-        if (patterns) hd_fail(error, "out of memory for the bounds of %zu orders", n);
+        if (ready) hd_fail(error, "out of memory for the bounds of %zu orders", n);
     }
     for (size_t i = 0; failed == SIZE_MAX && i < n; i++) {
         double gap = (double)(lengths[i] - bounds[i]) / (double)(bounds[i] > 0 ? bounds[i] : 1);
@@ -133,7 +130,7 @@ bool hd_certify_orders(const hd_plan *plan, const int8_t *words, const hd_reorde
         certificate->mean_gap += gap / (double)n;
         if (gap > certificate->largest_gap) certificate->largest_gap = gap;
     }
-    free(patterns);
+    if (ready) hd_flip_distances_free(&flips);
     free(lengths);
     free(bounds);
     return failed == SIZE_MAX;

@@ -9,22 +9,15 @@
 
 enum { BLOCK = 4096 };
 
-static uint32_t *block_distances(const hd_points *points, size_t first, size_t count,
-                                 const hd_cost_groups *groups, hd_error *error) {
+uint32_t *hd_order_distances(const hd_distance_source *source, size_t order, size_t first, size_t count,
+                             hd_error *error) {
     uint32_t *matrix = calloc(count * count, sizeof *matrix);
-    if (matrix)
-        hd_points_add_distances(points, first, count, groups, matrix);
-    else
+    if (!matrix) {
         hd_fail(error, "out of memory for the distances of %zu steps", count);
-    return matrix;
-}
-
-uint32_t *hd_order_distances(const hd_plan *plan, size_t order, const uint8_t *patterns,
-                             const hd_cost_groups *groups, hd_error *error) {
-    hd_points points;
-    if (!hd_points_gather(plan, order, patterns, &points, error)) return NULL;
-    uint32_t *matrix = block_distances(&points, 0, points.count, groups, error);
-    hd_points_free(&points);
+    } else if (!source->add(source, order, first, count, matrix, error)) {
+        free(matrix);
+        matrix = NULL;
+    }
     return matrix;
 }
 
@@ -72,19 +65,19 @@ static uint32_t *present_order(const hd_plan *plan, size_t order) {
     return present;
 }
 
-static bool solve_whole(const hd_plan *plan, size_t order, const hd_points *points,
-                        const hd_cost_groups *groups, const hd_path_options *options, uint32_t *path,
-                        hd_cuts *cuts, hd_error *error) {
-    uint32_t *matrix = block_distances(points, 0, points->count, groups, error);
+static bool solve_whole(const hd_distance_source *source, size_t order, const hd_path_options *options,
+                        uint32_t *path, hd_cuts *cuts, hd_error *error) {
+    const hd_plan *plan = source->plan;
+    size_t n = plan->order_length;
+    uint32_t *matrix = hd_order_distances(source, order, 0, n, error);
     if (!matrix) return false;
     uint32_t *present = present_order(plan, order);
-    bool done = present || hd_fail(error, "out of memory for an order of %zu steps", points->count);
+    bool done = present || hd_fail(error, "out of memory for an order of %zu steps", n);
     if (done) {
-        hd_path_problem p = {
-            .distances = matrix, .stride = points->count, .count = points->count, .known = present};
+        hd_path_problem p = {.distances = matrix, .stride = n, .count = n, .known = present};
         done = hd_solve_path(&p, options, path, NULL, error);
         if (done && plan->dataflow == HD_WEIGHT_STATIONARY)
-            done = hd_deal_to_columns(matrix, p.count, (size_t)plan->accelerator.cols, present, path, error);
+            done = hd_deal_to_columns(matrix, n, (size_t)plan->accelerator.cols, present, path, error);
         else if (done && cuts)
             find_cuts(&p, path, cuts);
     }
@@ -93,12 +86,12 @@ static bool solve_whole(const hd_plan *plan, size_t order, const hd_points *poin
     return done;
 }
 
-static bool solve_blocks(const hd_points *points, const hd_cost_groups *groups,
-                         const hd_path_options *options, uint32_t *path, hd_error *error) {
-    size_t blocks = (points->count + BLOCK - 1) / BLOCK;
+static bool solve_blocks(const hd_distance_source *source, size_t order, const hd_path_options *options,
+                         uint32_t *path, hd_error *error) {
+    size_t length = source->plan->order_length, blocks = (length + BLOCK - 1) / BLOCK;
     for (size_t block = 0; block < blocks; block++) {
-        size_t first = points->count * block / blocks, count = points->count * (block + 1) / blocks - first;
-        uint32_t *matrix = block_distances(points, first, count, groups, error);
+        size_t first = length * block / blocks, count = length * (block + 1) / blocks - first;
+        uint32_t *matrix = hd_order_distances(source, order, first, count, error);
         if (!matrix) return false;
         hd_path_problem p = {.distances = matrix, .stride = count, .count = count};
         bool done = hd_solve_path(&p, options, path + first, NULL, error);
@@ -109,17 +102,11 @@ static bool solve_blocks(const hd_points *points, const hd_cost_groups *groups,
     return true;
 }
 
-bool hd_solve_order(const hd_plan *plan, size_t order, const uint8_t *patterns,
-                    const hd_reorder_options *options, uint32_t *path, hd_cuts *cuts, hd_error *error) {
-    hd_points points;
-    hd_path_options path_options = options->path;
-    path_options.seed = hd_seeded_derive(options->path.seed, order);
-    hd_cost_groups groups = hd_cost_groups_of(options->bit_costs);
-    if (!hd_points_gather(plan, order, patterns, &points, error)) return false;
-    if (cuts) *cuts = (hd_cuts){.count = 1, .places = {(uint32_t)plan->order_length - 1}};
-    bool done = points.count <= HD_LARGEST_MATRIX
-                    ? solve_whole(plan, order, &points, &groups, &path_options, path, cuts, error)
-                    : solve_blocks(&points, &groups, &path_options, path, error);
-    hd_points_free(&points);
-    return done;
+bool hd_solve_order(const hd_distance_source *source, size_t order, const hd_path_options *options,
+                    uint32_t *path, hd_cuts *cuts, hd_error *error) {
+    hd_path_options own = *options;
+    own.seed = hd_seeded_derive(options->seed, order);
+    if (cuts) *cuts = (hd_cuts){.count = 1, .places = {(uint32_t)source->plan->order_length - 1}};
+    if (source->plan->order_length > HD_LARGEST_MATRIX) return solve_blocks(source, order, &own, path, error);
+    return solve_whole(source, order, &own, path, cuts, error);
 }

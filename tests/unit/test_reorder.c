@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "reordering.h"
+#include "reorder/flip_distances.h"
 #include "reorder/solve_order.h"
 #include "words/isa.h"
 
@@ -113,12 +114,12 @@ static void distances_are_those_of_the_plan(void **state) {
             continue;
         }
         int8_t *words = laplacian_words(plan.weights, cases[i].bits);
-        uint8_t *patterns = malloc(plan.weights);
-        hd_encode_words(words, plan.weights, cases[i].bits, cases[i].representation, patterns);
         static const uint32_t costs[HD_MAXIMUM_BITS] = {1, 2, 3, 4, 5, 6, 7, 8};
-        hd_cost_groups groups = hd_cost_groups_of(costs);
+        hd_flip_distances flips;
+        assert_true(hd_flip_distances_init(&flips, &plan, words, costs, NULL));
+        const uint8_t *patterns = flips.patterns;
         size_t order = draw((uint32_t)plan.order_count);
-        uint32_t *matrix = hd_order_distances(&plan, order, patterns, &groups, NULL);
+        uint32_t *matrix = hd_order_distances(&flips.source, order, 0, plan.order_length, NULL);
         assert_non_null(matrix);
         for (size_t a = 0; a < plan.order_length; a++)
             for (size_t b = 0; b < plan.order_length; b++) {
@@ -126,16 +127,16 @@ static void distances_are_those_of_the_plan(void **state) {
                 for (size_t t = 0; t < plan.tiles; t++) {
                     hd_tile tile = hd_plan_tile(&plan, t);
                     for (size_t lane = 0; tile.order == order && lane < tile.lanes; lane++) {
-                        unsigned flips = (unsigned)(patterns[hd_plan_weight(&plan, &tile, a, lane)] ^
-                                                    patterns[hd_plan_weight(&plan, &tile, b, lane)]);
+                        unsigned changed = (unsigned)(patterns[hd_plan_weight(&plan, &tile, a, lane)] ^
+                                                      patterns[hd_plan_weight(&plan, &tile, b, lane)]);
                         for (unsigned bit = 0; bit < 8; bit++)
-                            if (flips >> bit & 1) expected += costs[bit];
+                            if (changed >> bit & 1) expected += costs[bit];
                     }
                 }
                 assert_int_equal(matrix[a * plan.order_length + b], expected);
             }
         free(matrix);
-        free(patterns);
+        hd_flip_distances_free(&flips);
         free(words);
         hd_plan_free(&plan);
     }
