@@ -13,30 +13,40 @@ typedef float v16 __attribute__((vector_size(64), aligned(4), may_alias));
 
 enum { BLOCK = 64 };
 
-/* Where each word stands in the table: its interval, the place 0 <= f < 1 in it, and d f / d u. */
-static void locate(const hd_expected_bits *t, const float *u, int count, int *interval, float *place,
-                   float *rate) {
-    float first = (float)t->first_word, last = (float)(t->first_word + t->words),
-          per_word = (float)t->intervals_per_word;
-    int top = t->words * t->intervals_per_word;
+/* Noise narrower than the table's: stretches the distance to the edge, see expected_table.c. */
+static void stretch(float warp, int count, float *restrict part, float *restrict steepness) {
     for (int i = 0; i < count; i++) {
-        float value = u[i] > first ? u[i] : first; /* a value that is not a number ends here too */
+        float stretched = (part[i] - 0.5f) * warp;
+        steepness[i] = stretched > -0.5f && stretched < 0.5f ? warp : 0.0f;
+        stretched = stretched > -0.5f ? stretched : -0.5f;
+        part[i] = (stretched < 0.5f ? stretched : 0.5f) + 0.5f;
+    }
+}
+
+/* Where each word stands in the table: its interval, the place 0 <= f < 1 in it, and d f / d u. */
+static void locate(const hd_expected_bits *t, const float *restrict u, int count, int *restrict interval,
+                   float *restrict place, float *restrict rate) {
+    float first = (float)t->first_word, last = (float)(t->first_word + t->words);
+    float per_word = (float)t->intervals_per_word;
+    int first_word = t->first_word, intervals_per_word = t->intervals_per_word,
+        top = t->words * intervals_per_word;
+    for (int i = 0; i < count; i++) {
+        float value = u[i];
+        value = value > first ? value : first; /* what is not a number ends here too */
         value = value < last ? value : last;
-        float whole = (float)(int)value;
-        whole = whole > value ? whole - 1.0f : whole;
-        float part = value - whole, steepness = 1.0f;
-        if (t->warp != 1.0f) {
-            float stretched = (part - 0.5f) * t->warp;
-            steepness = stretched > -0.5f && stretched < 0.5f ? t->warp : 0.0f;
-            stretched = stretched > -0.5f ? stretched : -0.5f;
-            part = (stretched < 0.5f ? stretched : 0.5f) + 0.5f;
-        }
-        float at = part * per_word;
-        float floor_at = (float)(int)at;
-        int index = ((int)whole - t->first_word) * t->intervals_per_word + (int)at;
+        int whole = (int)value;
+        whole -= (float)whole > value; /* rounded down */
+        interval[i] = (whole - first_word) * intervals_per_word;
+        place[i] = value - (float)whole;
+        rate[i] = 1.0f;
+    }
+    if (t->warp != 1.0f) stretch(t->warp, count, place, rate);
+    for (int i = 0; i < count; i++) {
+        float at = place[i] * per_word;
+        int step = (int)at, index = interval[i] + step;
         interval[i] = index < top ? index : top;
-        place[i] = at - floor_at;
-        rate[i] = steepness * per_word;
+        place[i] = at - (float)step;
+        rate[i] *= per_word;
     }
 }
 

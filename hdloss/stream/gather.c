@@ -98,7 +98,12 @@ void hd_row_gather_floats(const hd_plan *plan, const hd_tile *tile, size_t step,
 
 void hd_row_scatter_add(const hd_plan *plan, const hd_tile *tile, size_t step, const float *row,
                         float *values) {
-    FOR_ROW(plan, tile, step, values[value] += row[slot]);
+    if (contiguous(plan, tile)) {
+        float *run = values + tile->base + step_offset(plan, tile, step) + tile->first_channel;
+        for (size_t lane = 0; lane < tile->rows; lane++) run[lane] += row[lane];
+    } else {
+        FOR_ROW(plan, tile, step, values[value] += row[slot]);
+    }
 }
 
 void hd_tile_gather_bytes(const hd_plan *plan, const hd_tile *tile, const uint8_t *values, uint8_t *dense) {
