@@ -97,8 +97,8 @@ typedef struct hd_layer_shape {
 /* Positive sizes, groups dividing filters and channels, no count that would overflow 64 bits. */
 bool hd_layer_shape_validate(const hd_layer_shape *shape, hd_error *error);
 size_t hd_layer_weights(const hd_layer_shape *shape); /* number of weights */
-size_t
-hd_layer_filter_weights(const hd_layer_shape *shape);    /* of one filter: channels / groups * size * size */
+/* Weights of one filter: channels / groups * size * size. */
+size_t hd_layer_filter_weights(const hd_layer_shape *shape);
 bool hd_layer_is_depthwise(const hd_layer_shape *shape); /* one input channel a group */
 /* The shape of a convolution or connected node; false for nodes without weights. */
 bool hd_layer_shape_of_node(const hd_node *node, hd_layer_shape *shape);
@@ -136,13 +136,16 @@ void hd_encode_words(const int8_t *words, size_t count, int bits, hd_representat
  * where a tile streams on tile.lanes lanes in steps t = 0 .. tile.steps - 1.
  *
  * An *order* is a permutation of 0 .. order_length - 1; there are order_count of them, tile.order says which:
- *   input stationary   order of the group's filters; one for each group, segment and (kernel_orders each)
- * position output stationary  order of the reduction (c, r, s) row-major; one for each group and segment
- *   weight stationary  order in which the group's filters are dealt to the array's columns, as input
- * stationary The *lane channels* are, for each group, a permutation of 0 .. lane_axis - 1:
- * lanes_channels[group * lane_axis + segment * rows + lane] is the channel (input channel of the group;
- * output stationary: filter of the group) that this segment has on this lane. Clustering changes it. Both are
- * NULL while natural.
+ * - input stationary: order of the group's filters; one for each group, segment and (kernel_orders each)
+ *   kernel position
+ * - output stationary: order of the reduction (c, r, s) row-major; one for each group and segment
+ * - weight stationary: order in which the group's filters are dealt to the array's columns; one for each as
+ *   input stationary
+ *
+ * The *lane channels* are, for each group, a permutation of 0 .. lane_axis - 1: the entry
+ * lane_channels[group * lane_axis + segment * rows + lane] is the channel (input channel of the group; output
+ * stationary: filter of the group) that this segment has on this lane. Clustering changes it.
+ * Both are NULL while natural.
  *
  * A depthwise layer runs output stationary on any array: one plan group, lanes are filters, steps kernel
  * positions. Weight stationary tiles have one step and rows x columns lanes, lane = row * accelerator.cols +
@@ -364,8 +367,8 @@ typedef struct hd_loss_options {
 
 /* loss = sum over layers of emphasis * passes * sum_b cost_b flips~_b  /  sum over layers with emphasis of
  * passes * transitions * sum_b cost_b / 2: 1 is the energy of random words. `linear` is |u - v| times the
- * constant that gives uniformly random words bits / 2 flips, at the mean bit cost. Returns the loss in *loss;
- * equal for any thread count. */
+ * constant that gives uniformly random words bits / 2 flips, at the mean bit cost. The flips are those of the
+ * words, before any encoding on the wires. Returns the loss in *loss; equal for any thread count. */
 bool hd_loss(hd_loss_layer *layers, size_t count, const hd_loss_options *options, double *loss,
              hd_error *error);
 
