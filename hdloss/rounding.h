@@ -14,7 +14,7 @@ extern "C" {
 
 /* One layer to be rounded. Borrows everything. */
 typedef struct hd_round_layer {
-    const hd_plan *plan;
+    hd_plan *plan;           /* its orders are changed by hd_reorder_and_round alone */
     const float *weights;    /* [plan->weights] */
     const float *scales;     /* [filters] */
     const float *importance; /* [plan->weights]: h, the weight of each word's squared error, finite and >= 0;
@@ -23,6 +23,10 @@ typedef struct hd_round_layer {
     double emphasis; /* factor on this layer's flips beside other layers', > 0: 1, or its passes an image */
     int8_t *words;   /* [plan->weights]: out */
 } hd_round_layer;
+
+/* True, or false and a sentence: weights and scales must be finite, scales, emphasis and at least one bit's
+ * cost positive, no importance or cost negative. What takes layers checks them so. */
+bool hd_round_layer_validate(const hd_round_layer *layer, hd_error *error);
 
 /* Trellis rounding: along each lane of the array, through all tiles in the plan's order, the words q_t that
  * minimise
@@ -49,6 +53,26 @@ typedef struct hd_rounding {
 bool hd_measure_rounding(const hd_round_layer *layer, hd_rounding *rounding, hd_error *error);
 /* total += one layer; start from a zeroed struct. */
 void hd_rounding_add(hd_rounding *total, const hd_rounding *layer);
+
+/* Segment orders for words that are still to be rounded at this mu: two steps are as far apart as the flips
+ * and errors that rounding both freely would leave, which is what the trellis will find more closely than the
+ * flips between the nearest words. Importances are told apart in powers of 4. Writes
+ * orders[order_count][order_length] as hd_reorder_segments does; options->bit_costs are not read, the layer's
+ * are. */
+bool hd_reorder_for_rounding(const hd_round_layer *layer, double mu, const hd_reorder_options *options,
+                             uint32_t *orders, hd_error *error);
+
+/* Orders for rounding, rounding, orders for the rounded words, rounding, ... while the objective of
+ * hd_round_trellis falls; never ends above what rounding in the plan's present orders gives. Sets the plans'
+ * orders and the words. */
+bool hd_reorder_and_round(const hd_round_layer *layers, size_t count, double mu,
+                          const hd_reorder_options *options, hd_error *error);
+
+/* The mu at which the layers together keep an SQNR of at least sqnr_db (and less than 0.05 dB more, where the
+ * words allow it), and the words for it. options NULL: the plans keep their orders; else as
+ * hd_reorder_and_round. */
+bool hd_round_to_sqnr(const hd_round_layer *layers, size_t count, double sqnr_db,
+                      const hd_reorder_options *options, int threads, double *mu, hd_error *error);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

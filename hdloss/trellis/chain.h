@@ -25,9 +25,9 @@ typedef struct hd_chain_costs {
     float largest_word;
 } hd_chain_costs;
 
-/* A cost above 0 for at least one bit, or a sentence. */
-bool hd_chain_costs_init(hd_chain_costs *costs, const hd_accelerator *accelerator,
-                         const double bit_costs[HD_MAXIMUM_BITS], hd_error *error);
+/* For costs of at least 0 that are not all 0. */
+void hd_chain_costs_init(hd_chain_costs *costs, const hd_accelerator *accelerator,
+                         const double bit_costs[HD_MAXIMUM_BITS]);
 
 /* Minimises over patterns p[0 .. steps - 1], exactly,
  *   sum of the flips' costs from `before` to p[0], from each to the next and from the last to `after`

@@ -1,8 +1,35 @@
-/* What rounding cost: signal-to-noise ratio and how far words moved. */
+/* What is rounded, checked, and what rounding cost: signal-to-noise ratio and how far words moved. */
 #include "rounding.h"
 
 #include <math.h>
 #include <stdlib.h>
+
+bool hd_round_layer_validate(const hd_round_layer *layer, hd_error *error) {
+    const hd_plan *plan = layer->plan;
+    if (!(layer->emphasis > 0) || !isfinite(layer->emphasis))
+        return hd_fail(error, "a layer's emphasis is %g: it must be a positive number", layer->emphasis);
+    double all = 0;
+    for (int b = 0; b < plan->accelerator.weight_bits; b++) {
+        if (!(layer->bit_costs[b] >= 0) || !isfinite(layer->bit_costs[b]))
+            return hd_fail(error, "a flip of bit %d costs %g: it must be a number of at least 0", b,
+                           layer->bit_costs[b]);
+        all += layer->bit_costs[b];
+    }
+    if (!(all > 0) || !isfinite(all))
+        return hd_fail(error, "flips cost nothing: at least one bit's cost must be positive");
+    for (size_t f = 0; f < plan->shape.filters; f++)
+        if (!(layer->scales[f] > 0) || !isfinite(layer->scales[f]))
+            return hd_fail(error, "the scale of filter %zu is %g: it must be a positive number", f,
+                           (double)layer->scales[f]);
+    for (size_t i = 0; i < plan->weights; i++) {
+        if (!isfinite(layer->weights[i] / layer->scales[i / plan->filter_weights]))
+            return hd_fail(error, "weight %zu is %g: it must be finite", i, (double)layer->weights[i]);
+        if (layer->importance && (!(layer->importance[i] >= 0) || !isfinite(layer->importance[i])))
+            return hd_fail(error, "the importance of weight %zu is %g: it must be finite and at least 0", i,
+                           (double)layer->importance[i]);
+    }
+    return true;
+}
 
 static void derive(hd_rounding *r) {
     r->sqnr_db = 10 * log10(r->signal / r->noise);

@@ -46,18 +46,11 @@ static hd_chain_function *best_chain(void) {
     return hd_chain_portable;
 }
 
-bool hd_chain_costs_init(hd_chain_costs *costs, const hd_accelerator *accelerator,
-                         const double bit_costs[HD_MAXIMUM_BITS], hd_error *error) {
+void hd_chain_costs_init(hd_chain_costs *costs, const hd_accelerator *accelerator,
+                         const double bit_costs[HD_MAXIMUM_BITS]) {
     *costs = (hd_chain_costs){.bits = accelerator->weight_bits};
     double sum = 0;
-    for (int b = 0; b < costs->bits; b++) {
-        if (!(bit_costs[b] >= 0) || !isfinite(bit_costs[b]))
-            return hd_fail(error, "a flip of bit %d costs %g: it must be a number of at least 0", b,
-                           bit_costs[b]);
-        sum += bit_costs[b];
-    }
-    if (!(sum > 0) || !isfinite(sum))
-        return hd_fail(error, "flips cost nothing: at least one bit's cost must be positive");
+    for (int b = 0; b < costs->bits; b++) sum += bit_costs[b];
     costs->unit = HD_CHAIN_FLIPS_LIMIT / sum;
     costs->largest_word = (float)hd_largest_word(costs->bits);
     for (int b = 0; b < costs->bits; b++) {
@@ -72,7 +65,6 @@ bool hd_chain_costs_init(hd_chain_costs *costs, const hd_accelerator *accelerato
      * weight is anywhere near its stand-in. */
     costs->values[1u << (costs->bits - 1)] = 1e6f;
     costs->barriers[1u << (costs->bits - 1)] = (uint32_t)HD_CHAIN_FORBIDDEN << 8;
-    return true;
 }
 
 static void lanes_free(lanes *l) {
@@ -192,24 +184,6 @@ static void round_lane(chain *c, const hd_round_layer *layer, const lanes *l, si
             (int8_t)hd_decode_word(c->patterns[t], accelerator->weight_bits, accelerator->representation);
 }
 
-static bool check(const hd_round_layer *layer, hd_error *error) {
-    const hd_plan *plan = layer->plan;
-    if (!(layer->emphasis > 0) || !isfinite(layer->emphasis))
-        return hd_fail(error, "a layer's emphasis is %g: it must be a positive number", layer->emphasis);
-    for (size_t f = 0; f < plan->shape.filters; f++)
-        if (!(layer->scales[f] > 0) || !isfinite(layer->scales[f]))
-            return hd_fail(error, "the scale of filter %zu is %g: it must be a positive number", f,
-                           (double)layer->scales[f]);
-    for (size_t i = 0; i < plan->weights; i++) {
-        if (!isfinite(layer->weights[i] / layer->scales[i / plan->filter_weights]))
-            return hd_fail(error, "weight %zu is %g: it must be finite", i, (double)layer->weights[i]);
-        if (layer->importance && (!(layer->importance[i] >= 0) || !isfinite(layer->importance[i])))
-            return hd_fail(error, "the importance of weight %zu is %g: it must be finite and at least 0", i,
-                           (double)layer->importance[i]);
-    }
-    return true;
-}
-
 static bool round_all(const hd_round_layer *layers, const lanes *l, size_t count, double mu, int threads,
                       hd_error *error) {
     size_t tasks = 0, longest = longest_lane(l, count);
@@ -240,9 +214,9 @@ bool hd_round_trellis(const hd_round_layer *layers, size_t count, double mu, int
     lanes *l = calloc(count + 1, sizeof *l);
     bool done = l || hd_fail(error, "out of memory for %zu layers", count);
     for (size_t i = 0; done && i < count; i++)
-        done = check(&layers[i], error) &&
-               hd_chain_costs_init(&l[i].costs, &layers[i].plan->accelerator, layers[i].bit_costs, error) &&
-               lanes_find(layers[i].plan, &l[i], error);
+        done = hd_round_layer_validate(&layers[i], error) && lanes_find(layers[i].plan, &l[i], error);
+    for (size_t i = 0; done && i < count; i++)
+        hd_chain_costs_init(&l[i].costs, &layers[i].plan->accelerator, layers[i].bit_costs);
     if (done) done = round_all(layers, l, count, mu, threads, error);
     for (size_t i = 0; l && i < count; i++) lanes_free(&l[i]);
     free(l);
