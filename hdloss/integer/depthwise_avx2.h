@@ -1,18 +1,21 @@
-/* Depthwise convolutions with AVX2: sixteen channels at a time, kernel positions in pairs of 16-bit products. Unpacking
- * a pair leaves channels 0-3 and 8-11 in the first sums, 4-7 and 12-15 in the second; words and scaling are packed in
- * that order. Included by depthwise.isa.c. */
+/* Depthwise convolutions with AVX2: sixteen channels at a time, kernel positions in pairs of 16-bit products.
+ * Unpacking a pair leaves channels 0-3 and 8-11 in the first sums, 4-7 and 12-15 in the second; words and
+ * scaling are packed in that order. Included by depthwise.isa.c. */
 #include <stdlib.h>
 
 #include "integer/requantise_avx2.h"
 
 enum { BLOCK = 16 };
 
-/* Scaling of one block of channels; its words follow, [pair of positions][first, second sums][8 channels][2]. */
+/* Scaling of one block of channels; its words follow, [pair of positions][first, second sums][8 channels][2].
+ */
 typedef struct packed_block {
     int32_t bias[BLOCK], multiplier[BLOCK], shift_less_one[BLOCK];
 } packed_block;
 
-static size_t pairs_of(const hd_integer_window *w) { return ((size_t)w->size * (size_t)w->size + 1) / 2; }
+static size_t pairs_of(const hd_integer_window *w) {
+    return ((size_t)w->size * (size_t)w->size + 1) / 2;
+}
 
 static size_t block_bytes(const hd_integer_window *w) {
     return sizeof(packed_block) + pairs_of(w) * 2 * BLOCK * sizeof(int16_t);
@@ -49,16 +52,19 @@ HD_INLINE __m256i sixteen_inputs(const uint8_t *in) {
 }
 
 /* One block of one output pixel, whose positions' input pixels are `inputs`. */
-HD_INLINE void filter_block(const hd_integer_depthwise *d, const uint8_t *const *inputs, int positions, int first,
-                            uint8_t *output) {
+HD_INLINE void filter_block(const hd_integer_depthwise *d, const uint8_t *const *inputs, int positions,
+                            int first, uint8_t *output) {
     const uint8_t *bytes = (const uint8_t *)d->packed + (size_t)(first / BLOCK) * block_bytes(&d->window);
     const packed_block *block = (const packed_block *)(const void *)bytes;
     const __m256i *words = (const __m256i *)(const void *)(bytes + sizeof *block);
     __m256i sums[2] = {load_8(block->bias), load_8(block->bias + 8)};
     for (int position = 0; position < positions; position += 2, words += 2) {
-        __m256i a = sixteen_inputs(inputs[position] + first), b = sixteen_inputs(inputs[position + 1] + first);
-        sums[0] = _mm256_add_epi32(sums[0], _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), _mm256_loadu_si256(words)));
-        sums[1] = _mm256_add_epi32(sums[1], _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), _mm256_loadu_si256(words + 1)));
+        __m256i a = sixteen_inputs(inputs[position] + first),
+                b = sixteen_inputs(inputs[position + 1] + first);
+        sums[0] = _mm256_add_epi32(sums[0],
+                                   _mm256_madd_epi16(_mm256_unpacklo_epi16(a, b), _mm256_loadu_si256(words)));
+        sums[1] = _mm256_add_epi32(
+            sums[1], _mm256_madd_epi16(_mm256_unpackhi_epi16(a, b), _mm256_loadu_si256(words + 1)));
     }
     scaling8 low = load_scaling8(block->multiplier, block->shift_less_one);
     scaling8 high = load_scaling8(block->multiplier + 8, block->shift_less_one + 8);
@@ -80,7 +86,8 @@ static void filter_large(const hd_integer_depthwise *d, const uint8_t *image, in
                                             x * w->stride + w->start + i % w->size * w->dilation);
             sum += (uint32_t)(in[c] * d->words[(size_t)c * positions + (size_t)i]);
         }
-        output[c] = scale_to_byte((int32_t)sum, s->multiplier[c], s->shift_less_one[c], s->zero, s->low, s->high);
+        output[c] =
+            scale_to_byte((int32_t)sum, s->multiplier[c], s->shift_less_one[c], s->zero, s->low, s->high);
     }
 }
 
@@ -96,7 +103,8 @@ static void filter_pixel(const hd_integer_depthwise *d, const uint8_t *image, in
         inputs[i] = input_pixel(d, image, y * w->stride + w->start + i / w->size * w->dilation,
                                 x * w->stride + w->start + i % w->size * w->dilation);
     inputs[positions] = d->padding;
-    for (int first = 0; first < w->in_channels; first += BLOCK) filter_block(d, inputs, positions, first, output);
+    for (int first = 0; first < w->in_channels; first += BLOCK)
+        filter_block(d, inputs, positions, first, output);
 }
 
 void HD_ISA_NAME(hd_integer_depthwise)(const hd_integer_depthwise *d, const uint8_t *input, size_t images,

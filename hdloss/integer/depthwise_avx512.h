@@ -1,6 +1,7 @@
-/* Depthwise convolutions with vpdpbusd: a dot product of four bytes takes four rows of a window's column at once, 64
- * channels side by side. Interleaving a column by unpacks leaves channel 16 l + 4 v + j in element 4 l + j of vector v;
- * words and scaling are packed in that order and pack_bytes undoes it. Included by depthwise.isa.c. */
+/* Depthwise convolutions with vpdpbusd: a dot product of four bytes takes four rows of a window's column at
+ * once, 64 channels side by side. Interleaving a column by unpacks leaves channel 16 l + 4 v + j in element 4
+ * l + j of vector v; words and scaling are packed in that order and pack_bytes undoes it. Included by
+ * depthwise.isa.c. */
 #include <stdlib.h>
 
 #include "integer/requantise_avx512.h"
@@ -12,7 +13,9 @@ typedef struct packed_block {
     int32_t bias[BLOCK], multiplier[BLOCK], shift_less_one[BLOCK];
 } packed_block;
 
-static int row_groups(const hd_integer_window *w) { return (w->size + 3) / 4; }
+static int row_groups(const hd_integer_window *w) {
+    return (w->size + 3) / 4;
+}
 
 static size_t block_bytes(const hd_integer_window *w) {
     return sizeof(packed_block) + (size_t)w->size * (size_t)row_groups(w) * VECTORS * 64;
@@ -81,15 +84,16 @@ HD_INLINE void interleave(__m512i a, __m512i b, __m512i c, __m512i d, __m512i co
     column[3] = _mm512_unpackhi_epi16(ab_high, cd_high);
 }
 
-HD_INLINE void store_pixel(const block_work *block, __m512i sums[VECTORS], const bool is_signed, uint8_t *output) {
+HD_INLINE void store_pixel(const block_work *block, __m512i sums[VECTORS], const bool is_signed,
+                           uint8_t *output) {
     for (int v = 0; v < VECTORS; v++) sums[v] = prepared(sums[v], &block->scaling[v], is_signed);
     __m512i bytes = pack_bytes(sums[0], sums[1], sums[2], sums[3], &block->range, is_signed);
     _mm512_mask_storeu_epi8(output, block->mask, bytes);
 }
 
 /* Any window: column by column, four rows at a time. */
-static void filter_pixel(const hd_integer_depthwise *d, const block_work *block, const uint8_t *image, int y, int x,
-                         uint8_t *output) {
+static void filter_pixel(const hd_integer_depthwise *d, const block_work *block, const uint8_t *image, int y,
+                         int x, uint8_t *output) {
     const hd_integer_window *w = &d->window;
     const int8_t *words = block->words;
     __m512i sums[VECTORS], column[VECTORS], rows[4];
@@ -97,7 +101,8 @@ static void filter_pixel(const hd_integer_depthwise *d, const block_work *block,
     for (int s = 0; s < w->size; s++)
         for (int r = 0; r < w->size; r += 4) {
             for (int i = 0; i < 4; i++) {
-                int iy = y * w->stride + w->start + (r + i) * w->dilation, ix = x * w->stride + w->start + s * w->dilation;
+                int iy = y * w->stride + w->start + (r + i) * w->dilation,
+                    ix = x * w->stride + w->start + s * w->dilation;
                 rows[i] = r + i < w->size ? _mm512_loadu_si512(input_pixel(d, image, iy, ix) + block->first)
                                           : _mm512_setzero_si512();
             }
@@ -116,7 +121,8 @@ typedef struct three_rows {
     int width;
 } three_rows;
 
-static three_rows open_rows(const hd_integer_depthwise *d, const block_work *block, const uint8_t *image, int top) {
+static three_rows open_rows(const hd_integer_depthwise *d, const block_work *block, const uint8_t *image,
+                            int top) {
     const hd_integer_window *w = &d->window;
     three_rows rows = {.padding = d->padding + block->first, .width = w->in_width};
     for (int r = 0; r < 3; r++) {
@@ -136,8 +142,8 @@ HD_INLINE void load_column(const three_rows *rows, int x, __m512i column[VECTORS
     interleave(in[0], in[1], in[2], _mm512_setzero_si512(), column);
 }
 
-/* A row of output of a 3x3 window, dilation 1: each column is interleaved once and serves all outputs that see it. The
- * column at x lies in slot x - left modulo 3, so three outputs make a round. */
+/* A row of output of a 3x3 window, dilation 1: each column is interleaved once and serves all outputs that
+ * see it. The column at x lies in slot x - left modulo 3, so three outputs make a round. */
 HD_INLINE void filter_row(const hd_integer_depthwise *d, const block_work *block, const uint8_t *image, int y,
                           const int stride, const bool is_signed, uint8_t *output) {
     const hd_integer_window *w = &d->window;
@@ -146,7 +152,8 @@ HD_INLINE void filter_row(const hd_integer_depthwise *d, const block_work *block
 #pragma GCC unroll 3
     for (int s = 0; s < 3; s++)
 #pragma GCC unroll 4
-        for (int v = 0; v < VECTORS; v++) words[s][v] = _mm512_load_si512(block->words + (s * VECTORS + v) * 64);
+        for (int v = 0; v < VECTORS; v++)
+            words[s][v] = _mm512_load_si512(block->words + (s * VECTORS + v) * 64);
 #pragma GCC unroll 2
     for (int s = 0; s < 3 - stride; s++) load_column(&rows, w->start + s, columns[s]);
     for (int x = 0; x < w->out_width; x += 3) {
@@ -169,15 +176,20 @@ HD_INLINE void filter_row(const hd_integer_depthwise *d, const block_work *block
     }
 }
 
-static void filter_image(const hd_integer_depthwise *d, const block_work *block, const uint8_t *image, uint8_t *output) {
+static void filter_image(const hd_integer_depthwise *d, const block_work *block, const uint8_t *image,
+                         uint8_t *output) {
     const hd_integer_window *w = &d->window;
     bool is_signed = d->scaling.zero != 0, three = w->size == 3 && w->dilation == 1;
     for (int y = 0; y < w->out_height; y++) {
         uint8_t *out = output + (size_t)y * (size_t)w->out_width * (size_t)w->out_channels + block->first;
-        if (three && w->stride == 1 && !is_signed) filter_row(d, block, image, y, 1, false, out);
-        else if (three && w->stride == 2 && !is_signed) filter_row(d, block, image, y, 2, false, out);
-        else if (three && w->stride == 1) filter_row(d, block, image, y, 1, true, out);
-        else if (three && w->stride == 2) filter_row(d, block, image, y, 2, true, out);
+        if (three && w->stride == 1 && !is_signed)
+            filter_row(d, block, image, y, 1, false, out);
+        else if (three && w->stride == 2 && !is_signed)
+            filter_row(d, block, image, y, 2, false, out);
+        else if (three && w->stride == 1)
+            filter_row(d, block, image, y, 1, true, out);
+        else if (three && w->stride == 2)
+            filter_row(d, block, image, y, 2, true, out);
         else
             for (int x = 0; x < w->out_width; x++)
                 filter_pixel(d, block, image, y, x, out + (size_t)x * (size_t)w->out_channels);
@@ -191,6 +203,7 @@ void HD_ISA_NAME(hd_integer_depthwise)(const hd_integer_depthwise *d, const uint
     size_t out_bytes = (size_t)w->out_height * (size_t)w->out_width * (size_t)w->out_channels;
     for (int first = 0; first < w->in_channels; first += BLOCK) {
         block_work block = open_block(d, first);
-        for (size_t i = 0; i < images; i++) filter_image(d, &block, input + i * in_bytes, output + i * out_bytes);
+        for (size_t i = 0; i < images; i++)
+            filter_image(d, &block, input + i * in_bytes, output + i * out_bytes);
     }
 }

@@ -1,5 +1,5 @@
-/* Everything but the convolutions: sums, tables, pools and the image's quantisation; and the level's table of kernels.
- * Loops that the compiler turns into vectors by itself are left as plain C. */
+/* Everything but the convolutions: sums, tables, pools and the image's quantisation; and the level's table of
+ * kernels. Loops that the compiler turns into vectors by itself are left as plain C. */
 #include <math.h>
 #include <string.h>
 
@@ -7,7 +7,8 @@
 #include "integer/level.h"
 #include "integer/scale_to_byte.h"
 
-static void sum_one_by_one(const hd_integer_sum *s, const uint8_t *a, const uint8_t *b, size_t count, uint8_t *output) {
+static void sum_one_by_one(const hd_integer_sum *s, const uint8_t *a, const uint8_t *b, size_t count,
+                           uint8_t *output) {
     for (size_t i = 0; i < count; i++)
         output[i] = to_byte(s->terms[0][a[i]] + s->terms[1][b[i]], s->zero, s->low, s->high);
 }
@@ -22,9 +23,10 @@ static void look_up(const uint8_t table[256], const uint8_t *input, size_t count
 }
 #endif
 
-static void spread(const uint8_t table[256], const uint8_t *input, size_t pixels, size_t channels, size_t out_channels,
-                   uint8_t *output) {
-    for (size_t p = 0; p < pixels; p++) look_up(table, input + p * channels, channels, output + p * out_channels);
+static void spread(const uint8_t table[256], const uint8_t *input, size_t pixels, size_t channels,
+                   size_t out_channels, uint8_t *output) {
+    for (size_t p = 0; p < pixels; p++)
+        look_up(table, input + p * channels, channels, output + p * out_channels);
 }
 
 static void pool_pixel(const hd_integer_window *w, const uint8_t *image, int top, int left, uint8_t *output) {
@@ -38,13 +40,16 @@ static void pool_pixel(const hd_integer_window *w, const uint8_t *image, int top
         }
 }
 
-static void maxpool(const hd_integer_window *w, uint8_t lowest, const uint8_t *input, size_t images, uint8_t *output) {
-    size_t channels = (size_t)w->in_channels, image_bytes = (size_t)w->in_height * (size_t)w->in_width * channels;
+static void maxpool(const hd_integer_window *w, uint8_t lowest, const uint8_t *input, size_t images,
+                    uint8_t *output) {
+    size_t channels = (size_t)w->in_channels,
+           image_bytes = (size_t)w->in_height * (size_t)w->in_width * channels;
     memset(output, lowest, images * (size_t)w->out_height * (size_t)w->out_width * channels);
     for (size_t i = 0; i < images; i++)
         for (int y = 0; y < w->out_height; y++)
             for (int x = 0; x < w->out_width; x++, output += channels)
-                pool_pixel(w, input + i * image_bytes, y * w->stride + w->start, x * w->stride + w->start, output);
+                pool_pixel(w, input + i * image_bytes, y * w->stride + w->start, x * w->stride + w->start,
+                           output);
 }
 
 static void channel_sums(const uint8_t *input, size_t images, size_t pixels, size_t channels, uint8_t zero,

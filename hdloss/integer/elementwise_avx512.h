@@ -6,8 +6,8 @@ typedef struct byte_table {
 } byte_table;
 
 HD_INLINE byte_table load_table(const uint8_t table[256]) {
-    return (byte_table){{_mm512_loadu_si512(table), _mm512_loadu_si512(table + 64), _mm512_loadu_si512(table + 128),
-                         _mm512_loadu_si512(table + 192)}};
+    return (byte_table){{_mm512_loadu_si512(table), _mm512_loadu_si512(table + 64),
+                         _mm512_loadu_si512(table + 128), _mm512_loadu_si512(table + 192)}};
 }
 
 HD_INLINE __m512i look_up_64(const byte_table *t, __m512i bytes) {
@@ -16,7 +16,9 @@ HD_INLINE __m512i look_up_64(const byte_table *t, __m512i bytes) {
     return _mm512_mask_blend_epi8(_mm512_movepi8_mask(bytes), lower, upper);
 }
 
-HD_INLINE __mmask64 bytes_left(size_t left) { return first_bytes(left > 64 ? 64 : (int)left); }
+HD_INLINE __mmask64 bytes_left(size_t left) {
+    return first_bytes(left > 64 ? 64 : (int)left);
+}
 
 static void look_up(const uint8_t table[256], const uint8_t *input, size_t count, uint8_t *output) {
     byte_table t = load_table(table);
@@ -28,7 +30,8 @@ static void look_up(const uint8_t table[256], const uint8_t *input, size_t count
 }
 
 /* Terms of 16 bits, looked up in halves; unpacking and packing keep the order. */
-static void sum_bytes(const hd_integer_sum *s, const uint8_t *a, const uint8_t *b, size_t count, uint8_t *output) {
+static void sum_bytes(const hd_integer_sum *s, const uint8_t *a, const uint8_t *b, size_t count,
+                      uint8_t *output) {
     if (!s->narrow) {
         sum_one_by_one(s, a, b, count, output);
         return;
@@ -41,11 +44,14 @@ static void sum_bytes(const hd_integer_sum *s, const uint8_t *a, const uint8_t *
         __m512i x = _mm512_maskz_loadu_epi8(mask, a + i), y = _mm512_maskz_loadu_epi8(mask, b + i);
         __m512i x_low = look_up_64(&a_low, x), x_high = look_up_64(&a_high, x);
         __m512i y_low = look_up_64(&b_low, y), y_high = look_up_64(&b_high, y);
-        __m512i first = _mm512_adds_epi16(_mm512_unpacklo_epi8(x_low, x_high), _mm512_unpacklo_epi8(y_low, y_high));
-        __m512i second = _mm512_adds_epi16(_mm512_unpackhi_epi8(x_low, x_high), _mm512_unpackhi_epi8(y_low, y_high));
-        __m512i bytes = range.is_signed
-                            ? _mm512_xor_si512(_mm512_packs_epi16(first, second), _mm512_set1_epi8((char)0x80))
-                            : _mm512_packus_epi16(first, second);
-        _mm512_mask_storeu_epi8(output + i, mask, _mm512_max_epu8(_mm512_min_epu8(bytes, range.high), range.low));
+        __m512i first =
+            _mm512_adds_epi16(_mm512_unpacklo_epi8(x_low, x_high), _mm512_unpacklo_epi8(y_low, y_high));
+        __m512i second =
+            _mm512_adds_epi16(_mm512_unpackhi_epi8(x_low, x_high), _mm512_unpackhi_epi8(y_low, y_high));
+        __m512i bytes = range.is_signed ? _mm512_xor_si512(_mm512_packs_epi16(first, second),
+                                                           _mm512_set1_epi8((char)0x80))
+                                        : _mm512_packus_epi16(first, second);
+        _mm512_mask_storeu_epi8(output + i, mask,
+                                _mm512_max_epu8(_mm512_min_epu8(bytes, range.high), range.low));
     }
 }

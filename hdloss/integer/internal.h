@@ -65,35 +65,41 @@ bool hd_integer_workspace_allocate(const hd_integer_network *network, hd_integer
 void hd_integer_workspace_free(hd_integer_workspace *w); /* also after a failed allocation */
 
 /* Runs one layer on at most `chunk` images in the workspace. */
-void hd_integer_run_step(const hd_integer_network *network, int index, const hd_integer_workspace *w, size_t images);
+void hd_integer_run_step(const hd_integer_network *network, int index, const hd_integer_workspace *w,
+                         size_t images);
 
 /* The level is for tests; hd_integer_network_create takes the machine's best. */
-hd_integer_network *hd_integer_network_create_for(const hd_integer_model *model, hd_isa_level level, hd_error *error);
+hd_integer_network *hd_integer_network_create_for(const hd_integer_model *model, hd_isa_level level,
+                                                  hd_error *error);
 
 /* Whether a model can be run: shapes, ranges, and that no accumulator can overflow. */
 bool hd_integer_check_model(const hd_integer_model *model, hd_error *error);
 
-/* Packs a layer that is known to be valid into a zeroed step. False when out of memory; what was allocated is freed by
- * hd_integer_step_free either way. */
+/* Packs a layer that is known to be valid into a zeroed step. False when out of memory; what was allocated is
+ * freed by hd_integer_step_free either way. */
 bool hd_integer_pack_step(const hd_integer_network *network, const hd_integer_model *model, int layer,
                           hd_integer_step *step);
 void hd_integer_step_free(hd_integer_step *step);
 
 /* Packs a convolution or connected layer, or a depthwise one; input is the tensor that it reads. */
-bool hd_integer_pack_product(const hd_integer_layer *layer, const hd_integer_tensor *input, hd_integer_window window,
-                             hd_integer_product *product);
+bool hd_integer_pack_product(const hd_integer_layer *layer, const hd_integer_tensor *input,
+                             hd_integer_window window, hd_integer_product *product);
 bool hd_integer_pack_depthwise(const hd_integer_kernels *kernels, const hd_integer_layer *layer,
                                const hd_integer_tensor *input, hd_integer_window window,
                                hd_integer_depthwise *depthwise);
 void hd_integer_scaling_free(hd_integer_scaling *scaling);
 
-/* Gives every tensor its place, so that tensors which live at the same time do not overlap. False: out of memory. */
+/* Gives every tensor its place, so that tensors which live at the same time do not overlap. False: out of
+ * memory. */
 bool hd_integer_plan_memory(hd_integer_place *places, int count, size_t *arena_bytes);
 
 /* The byte of integer 0. */
-static inline uint8_t hd_zero_byte(const hd_integer_tensor *tensor) { return tensor->is_signed ? 128 : 0; }
+static inline uint8_t hd_zero_byte(const hd_integer_tensor *tensor) {
+    return tensor->is_signed ? 128 : 0;
+}
 
-/* count * bytes zeroed, 64-byte aligned, at least one byte; freed with free(). NULL when too large or out of memory. */
+/* count * bytes zeroed, 64-byte aligned, at least one byte; freed with free(). NULL when too large or out of
+ * memory. */
 void *hd_integer_allocate(size_t count, size_t bytes);
 
 #endif

@@ -1,5 +1,5 @@
-/* Places of tensors in one arena, by lifetime: largest first, each at the lowest offset that is free while it lives
- * (the greedy-by-size plan of Pisarchyk and Lee, arXiv 2001.03288). */
+/* Places of tensors in one arena, by lifetime: largest first, each at the lowest offset that is free while it
+ * lives (the greedy-by-size plan of Pisarchyk and Lee, arXiv 2001.03288). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,21 +16,26 @@ void *hd_integer_allocate(size_t count, size_t bytes) {
     return memory;
 }
 
-static size_t padded(size_t bytes) { return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; }
+static size_t padded(size_t bytes) {
+    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
 
 static bool live_together(const hd_integer_place *a, const hd_integer_place *b) {
     return a->first <= b->last && b->first <= a->last;
 }
 
 /* The lowest offset at which `place` overlaps none of the placed ones. */
-static size_t lowest_offset(const hd_integer_place *places, const int *placed, int count, const hd_integer_place *place) {
+static size_t lowest_offset(const hd_integer_place *places, const int *placed, int count,
+                            const hd_integer_place *place) {
     size_t offset = 0;
     for (bool moved = true; moved;) {
         moved = false;
         for (int i = 0; i < count; i++) {
             const hd_integer_place *other = &places[placed[i]];
             if (!live_together(place, other)) continue;
-            if (offset + padded(place->bytes) <= other->offset || other->offset + padded(other->bytes) <= offset) continue;
+            if (offset + padded(place->bytes) <= other->offset ||
+                other->offset + padded(other->bytes) <= offset)
+                continue;
             offset = other->offset + padded(other->bytes);
             moved = true;
         }
@@ -51,7 +56,8 @@ bool hd_integer_plan_memory(hd_integer_place *places, int count, size_t *arena_b
     for (int i = 0; i < owners; i++) {
         hd_integer_place *place = &places[order[i]];
         place->offset = lowest_offset(places, order, i, place);
-        if (place->offset + padded(place->bytes) > *arena_bytes) *arena_bytes = place->offset + padded(place->bytes);
+        if (place->offset + padded(place->bytes) > *arena_bytes)
+            *arena_bytes = place->offset + padded(place->bytes);
     }
     for (int i = 0; i < count; i++) places[i].offset = places[places[i].owner].offset;
     free(order);

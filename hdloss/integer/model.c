@@ -45,7 +45,8 @@ void hd_integer_model_destroy(hd_integer_model *model) {
 /* Where the logits come from: the last node, or what the softmax and identities at the end read. */
 static int find_logits(const hd_network *network) {
     int at = network->node_count - 1;
-    while (at >= 0 && (network->nodes[at].type == HD_NODE_SOFTMAX || network->nodes[at].type == HD_NODE_IDENTITY))
+    while (at >= 0 &&
+           (network->nodes[at].type == HD_NODE_SOFTMAX || network->nodes[at].type == HD_NODE_IDENTITY))
         at = network->nodes[at].inputs[0];
     return at;
 }
@@ -55,7 +56,8 @@ static bool allocate_channels(builder *b, hd_integer_layer *layer, size_t channe
     layer->multiplier = calloc(channels, sizeof *layer->multiplier);
     layer->shift = calloc(channels, sizeof *layer->shift);
     if (layer->bias && layer->multiplier && layer->shift) return true;
-    return hd_fail(b->error, "layer %d (%s): out of memory for %zu channels", layer->index, layer->type_name, channels);
+    return hd_fail(b->error, "layer %d (%s): out of memory for %zu channels", layer->index, layer->type_name,
+                   channels);
 }
 
 static bool positive(builder *b, const hd_integer_layer *layer, float scale, const char *what) {
@@ -92,7 +94,8 @@ static bool fold_weights(builder *b, int at, hd_integer_layer *layer) {
     bool good = layer->words && word_scales && allocate_channels(b, layer, channels);
     if (!good) {
         free(word_scales);
-        return hd_fail(b->error, "layer %d (%s): out of memory for its words", layer->index, layer->type_name);
+        return hd_fail(b->error, "layer %d (%s): out of memory for its words", layer->index,
+                       layer->type_name);
     }
     if (node->type == HD_NODE_BATCHNORM) {
         memset(layer->words, BATCHNORM_WORD, channels);
@@ -117,8 +120,10 @@ static bool fold_logits(builder *b, const hd_integer_layer *layer) {
     model->logits_multiplier = calloc(channels, sizeof *model->logits_multiplier);
     model->logits_shift = calloc(channels, sizeof *model->logits_shift);
     if (!model->logits_multiplier || !model->logits_shift)
-        return hd_fail(b->error, "layer %d (%s): out of memory for the logits", layer->index, layer->type_name);
-    return hd_fold_logits(layer, b->steps, model->logits_scale, model->logits_multiplier, model->logits_shift, b->error);
+        return hd_fail(b->error, "layer %d (%s): out of memory for the logits", layer->index,
+                       layer->type_name);
+    return hd_fold_logits(layer, b->steps, model->logits_scale, model->logits_multiplier, model->logits_shift,
+                          b->error);
 }
 
 static bool build_product(builder *b, int at, hd_integer_layer *layer) {
@@ -130,14 +135,16 @@ static bool build_product(builder *b, int at, hd_integer_layer *layer) {
         layer->groups = node->in_channels;
     }
     if (node->type != HD_NODE_BATCHNORM && (!b->weights || !b->weights[at].words || !b->weights[at].scales))
-        return hd_fail(b->error, "layer %d (%s): its words or their scales are missing", layer->index, layer->type_name);
+        return hd_fail(b->error, "layer %d (%s): its words or their scales are missing", layer->index,
+                       layer->type_name);
     if (!fold_weights(b, at, layer)) return false;
     if (at == b->logits_node && node->type != HD_NODE_BATCHNORM && node->activation == HD_ACTIVATION_LINEAR)
         return fold_logits(b, layer);
     return true;
 }
 
-/* Multipliers of a shortcut or route: each input's scale, times its factor, to the scale before the activation. */
+/* Multipliers of a shortcut or route: each input's scale, times its factor, to the scale before the
+ * activation. */
 static bool build_rescaling(builder *b, int at, hd_integer_layer *layer) {
     const hd_node *node = &b->network->nodes[at];
     bool sum = node->type == HD_NODE_SHORTCUT;
@@ -156,8 +163,9 @@ static bool build_rescaling(builder *b, int at, hd_integer_layer *layer) {
         double factor = !sum ? 1 : (double)(j == 0 ? node->alpha : node->beta);
         double ratio = factor * (double)b->scales[1 + node->inputs[j]] / (double)before;
         if (!hd_fixed_point(ratio, &layer->multiplier[j], &layer->shift[j]))
-            return hd_fail(b->error, "layer %d (%s): its scale %g is too small for that of input %d, %g", layer->index,
-                           layer->type_name, (double)before, j, (double)b->scales[1 + node->inputs[j]]);
+            return hd_fail(b->error, "layer %d (%s): its scale %g is too small for that of input %d, %g",
+                           layer->index, layer->type_name, (double)before, j,
+                           (double)b->scales[1 + node->inputs[j]]);
     }
     return true;
 }
@@ -166,9 +174,11 @@ static bool build_table(builder *b, int at, hd_integer_layer *layer) {
     const hd_node *node = &b->network->nodes[at];
     layer->operation = HD_INTEGER_TABLE;
     layer->table = malloc(256);
-    if (!layer->table) return hd_fail(b->error, "layer %d (%s): out of memory", layer->index, layer->type_name);
+    if (!layer->table)
+        return hd_fail(b->error, "layer %d (%s): out of memory", layer->index, layer->type_name);
     int from = 1 + node->inputs[0];
-    return hd_fold_table(node, b->is_signed[from], b->scales[from], &layer->output, b->bits, layer->table, b->error);
+    return hd_fold_table(node, b->is_signed[from], b->scales[from], &layer->output, b->bits, layer->table,
+                         b->error);
 }
 
 static bool build_operation(builder *b, int at, hd_integer_layer *layer) {
@@ -209,7 +219,8 @@ static bool build_layer(builder *b, int at) {
     layer->index = node->index;
     snprintf(layer->type_name, sizeof layer->type_name, "%s", node->type_name ? node->type_name : "unnamed");
     layer->inputs = calloc((size_t)node->input_count, sizeof *layer->inputs);
-    if (!layer->inputs) return hd_fail(b->error, "layer %d (%s): out of memory", layer->index, layer->type_name);
+    if (!layer->inputs)
+        return hd_fail(b->error, "layer %d (%s): out of memory", layer->index, layer->type_name);
     memcpy(layer->inputs, node->inputs, (size_t)node->input_count * sizeof *layer->inputs);
     layer->input_count = node->input_count;
     layer->size = node->size;
@@ -220,12 +231,14 @@ static bool build_layer(builder *b, int at) {
 
     b->is_signed[1 + at] = hd_form_is_signed(node, b->is_signed);
     float scale = b->given_scales[1 + at];
-    if (hd_form_inherits(node, b->is_signed, b->scales)) scale = b->scales[1 + node->inputs[0]];
+    if (hd_form_inherits(node, b->is_signed, b->scales))
+        scale = b->scales[1 + node->inputs[0]];
     else if (node->activation == HD_ACTIVATION_RELU6 && node->type != HD_NODE_ROUTE)
         scale = 6.0f / (float)hd_unsigned_levels(b->bits);
     if (!positive(b, layer, scale, "output")) return false;
     b->scales[1 + at] = scale;
-    layer->output = (hd_integer_tensor){node->out_height, node->out_width, node->out_channels, b->is_signed[1 + at], scale};
+    layer->output = (hd_integer_tensor){node->out_height, node->out_width, node->out_channels,
+                                        b->is_signed[1 + at], scale};
     if (at == b->logits_node) b->model->logits_scale = scale;
     return build_operation(b, at, layer);
 }
@@ -235,10 +248,13 @@ static bool check_sizes(const hd_network *network, hd_error *error) {
         const hd_node *node = &network->nodes[i];
         if (node->in_height < 1 || node->in_width < 1 || node->in_channels < 1 || node->out_height < 1 ||
             node->out_width < 1 || node->out_channels < 1)
-            return hd_fail(error, "layer %d (%s): has no size", node->index, node->type_name ? node->type_name : "unnamed");
-        if (node->type == HD_NODE_CONVOLUTION && (node->size < 1 || node->groups < 1 || node->in_channels % node->groups))
-            return hd_fail(error, "layer %d (%s): size %d or groups %d do not fit its %d channels", node->index,
-                           node->type_name ? node->type_name : "unnamed", node->size, node->groups, node->in_channels);
+            return hd_fail(error, "layer %d (%s): has no size", node->index,
+                           node->type_name ? node->type_name : "unnamed");
+        if (node->type == HD_NODE_CONVOLUTION &&
+            (node->size < 1 || node->groups < 1 || node->in_channels % node->groups))
+            return hd_fail(error, "layer %d (%s): size %d or groups %d do not fit its %d channels",
+                           node->index, node->type_name ? node->type_name : "unnamed", node->size,
+                           node->groups, node->in_channels);
     }
     return true;
 }
@@ -247,8 +263,10 @@ static bool build_layers(builder *b) {
     b->is_signed[0] = true;
     b->scales[0] = b->given_scales[0];
     if (!(b->scales[0] > 0) || !isfinite(b->scales[0]))
-        return hd_fail(b->error, "the scale of the network's input is %g, not a positive number", (double)b->scales[0]);
-    b->model->input = (hd_integer_tensor){b->network->height, b->network->width, b->network->channels, true, b->scales[0]};
+        return hd_fail(b->error, "the scale of the network's input is %g, not a positive number",
+                       (double)b->scales[0]);
+    b->model->input =
+        (hd_integer_tensor){b->network->height, b->network->width, b->network->channels, true, b->scales[0]};
     b->model->logits_layer = b->logits_node = find_logits(b->network);
     if (b->logits_node < 0) return hd_fail(b->error, "the network has no layer that computes its output");
     for (int i = 0; i < b->network->node_count; i++)
@@ -257,8 +275,8 @@ static bool build_layers(builder *b) {
     long long classes = (long long)logits->height * logits->width * logits->channels;
     if (b->network->classes > 0 && classes != b->network->classes)
         return hd_fail(b->error, "layer %d (%s): gives %lld logits, but the network has %d classes",
-                       b->model->layers[b->logits_node].index, b->model->layers[b->logits_node].type_name, classes,
-                       b->network->classes);
+                       b->model->layers[b->logits_node].index, b->model->layers[b->logits_node].type_name,
+                       classes, b->network->classes);
     return true;
 }
 
@@ -270,7 +288,8 @@ static size_t most_channels(const hd_network *network) {
 }
 
 hd_integer_model *hd_integer_model_create(const hd_network *network, const hd_integer_weights *weights,
-                                          const float *activation_scales, int activation_bits, hd_error *error) {
+                                          const float *activation_scales, int activation_bits,
+                                          hd_error *error) {
     if (activation_bits < 2 || activation_bits > 8) {
         hd_fail(error, "activation bits are %d, not 2..8", activation_bits);
         return NULL;
@@ -283,8 +302,16 @@ hd_integer_model *hd_integer_model_create(const hd_network *network, const hd_in
         model->layer_count = network->node_count;
         model->layers = calloc(nodes, sizeof *model->layers);
     }
-    builder b = {network, weights, activation_scales, activation_bits, model, calloc(nodes + 1, sizeof(bool)),
-                 calloc(nodes + 1, sizeof(float)), calloc(most_channels(network), sizeof(double)), -1, error};
+    builder b = {network,
+                 weights,
+                 activation_scales,
+                 activation_bits,
+                 model,
+                 calloc(nodes + 1, sizeof(bool)),
+                 calloc(nodes + 1, sizeof(float)),
+                 calloc(most_channels(network), sizeof(double)),
+                 -1,
+                 error};
     bool good = model && model->layers && b.is_signed && b.scales && b.steps;
     if (!good) hd_fail(error, "out of memory for %zu layers", nodes);
     good = good && build_layers(&b);

@@ -5,9 +5,10 @@
 #include "integer/internal.h"
 #include "integer/requantise.h"
 
-/* Bytes of activations that a thread works on at once: about what its own cache holds. */
+/* Bytes of activations that a thread works on at once: about what its own cache holds. More only where the
+ * words, which each chunk reads from further away, are many times the activations. */
 static const size_t arena_target = 768 << 10;
-enum { LARGEST_CHUNK = 32 };
+enum { LARGEST_CHUNK = 32, WORDS_PER_ACTIVATION = 8 };
 
 static size_t tensor_bytes(const hd_integer_tensor *t) {
     return (size_t)t->height * (size_t)t->width * (size_t)t->channels;
@@ -35,7 +36,8 @@ static bool place_tensors(hd_integer_network *network, const hd_integer_model *m
 static bool make_padding(hd_integer_network *network) {
     size_t widest = 0;
     for (int t = 0; t <= network->layer_count; t++)
-        if ((size_t)network->places[t].tensor.channels > widest) widest = (size_t)network->places[t].tensor.channels;
+        if ((size_t)network->places[t].tensor.channels > widest)
+            widest = (size_t)network->places[t].tensor.channels;
     for (int i = 0; i < 2; i++) {
         network->padding[i] = hd_integer_allocate(widest + HD_INTEGER_SLACK, 1);
         if (!network->padding[i]) return false;
@@ -54,7 +56,8 @@ static bool copy_logits(hd_integer_network *network, const hd_integer_model *mod
     network->logits_shift = hd_integer_allocate(channels, sizeof *network->logits_shift);
     if (!network->logits_multiplier || !network->logits_shift) return false;
     const int32_t *own = model->layers[model->logits_layer].multiplier;
-    for (size_t k = 0; k < channels; k++) { /* packed channels are negated where their own multiplier is negative */
+    for (size_t k = 0; k < channels;
+         k++) { /* packed channels are negated where their own multiplier is negative */
         int32_t multiplier = model->logits_multiplier[k];
         network->logits_multiplier[k] = own[k] < 0 ? -multiplier : multiplier;
     }
@@ -69,7 +72,26 @@ static bool pack_steps(hd_integer_network *network, const hd_integer_model *mode
     return network->steps != NULL;
 }
 
-hd_integer_network *hd_integer_network_create_for(const hd_integer_model *model, hd_isa_level level, hd_error *error) {
+static size_t words_of(const hd_integer_model *model, const hd_integer_layer *layer) {
+    if (!layer->words) return 0;
+    const hd_integer_tensor *in =
+        layer->inputs[0] < 0 ? &model->input : &model->layers[layer->inputs[0]].output;
+    size_t filters = (size_t)layer->output.channels;
+    if (layer->operation == HD_INTEGER_CONNECTED) return filters * tensor_bytes(in);
+    return filters * (size_t)(in->channels / layer->groups) * (size_t)layer->size * (size_t)layer->size;
+}
+
+/* Images that a thread takes at a time. */
+static size_t chunk_of(const hd_integer_network *network, const hd_integer_model *model) {
+    size_t words = 0, arena = network->arena_bytes + 1;
+    for (int i = 0; i < model->layer_count; i++) words += words_of(model, &model->layers[i]);
+    size_t by_cache = arena_target / arena, by_words = words / WORDS_PER_ACTIVATION / arena;
+    size_t chunk = by_cache > by_words ? by_cache : by_words;
+    return chunk < 1 ? 1 : chunk > LARGEST_CHUNK ? LARGEST_CHUNK : chunk;
+}
+
+hd_integer_network *hd_integer_network_create_for(const hd_integer_model *model, hd_isa_level level,
+                                                  hd_error *error) {
     if (!hd_integer_check_model(model, error)) return NULL;
     hd_integer_network *network = calloc(1, sizeof *network);
     bool good = network != NULL;
@@ -85,9 +107,7 @@ hd_integer_network *hd_integer_network_create_for(const hd_integer_model *model,
         hd_integer_network_destroy(network);
         return NULL;
     }
-    network->chunk = arena_target / (network->arena_bytes + 1);
-    if (network->chunk < 1) network->chunk = 1;
-    if (network->chunk > LARGEST_CHUNK) network->chunk = LARGEST_CHUNK;
+    network->chunk = chunk_of(network, model);
     return network;
 }
 
@@ -107,7 +127,9 @@ void hd_integer_network_destroy(hd_integer_network *network) {
     free(network);
 }
 
-size_t hd_integer_network_classes(const hd_integer_network *network) { return network->classes; }
+size_t hd_integer_network_classes(const hd_integer_network *network) {
+    return network->classes;
+}
 
 hd_integer_tensor hd_integer_network_tensor(const hd_integer_network *network, int layer) {
     return network->places[1 + layer].tensor;

@@ -1,5 +1,5 @@
-/* Packing of layers for the kernels: panels of words, biases that take back the signed inputs' 128, tables on stored
- * bytes. */
+/* Packing of layers for the kernels: panels of words, biases that take back the signed inputs' 128, tables on
+ * stored bytes. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +8,9 @@
 
 enum { NARROW_TERM = 1 << 14 };
 
-static size_t ceiling(size_t value, size_t divisor) { return (value + divisor - 1) / divisor; }
+static size_t ceiling(size_t value, size_t divisor) {
+    return (value + divisor - 1) / divisor;
+}
 
 static bool scaling_allocate(hd_integer_scaling *scaling, size_t slots) {
     scaling->bias = hd_integer_allocate(slots, sizeof *scaling->bias);
@@ -31,8 +33,8 @@ static void scaling_range(hd_integer_scaling *scaling, const hd_integer_layer *l
 }
 
 /* Fills a slot for channel k; word_sum is that of the packed (perhaps negated) words. */
-static void scaling_set(hd_integer_scaling *scaling, size_t slot, const hd_integer_layer *layer, size_t k, int32_t word_sum,
-                        uint8_t input_zero) {
+static void scaling_set(hd_integer_scaling *scaling, size_t slot, const hd_integer_layer *layer, size_t k,
+                        int32_t word_sum, uint8_t input_zero) {
     int32_t multiplier = layer->multiplier[k];
     uint32_t bias = (uint32_t)layer->bias[k];
     if (multiplier < 0) bias = 0 - bias;
@@ -41,8 +43,8 @@ static void scaling_set(hd_integer_scaling *scaling, size_t slot, const hd_integ
     scaling->shift_less_one[slot] = layer->shift[k] - 1;
 }
 
-/* Where word (c, position) of a filter lies in the layer's own order. Connected layers read their input in C,H,W
- * order but find it stored in H,W,C. */
+/* Where word (c, position) of a filter lies in the layer's own order. Connected layers read their input in
+ * C,H,W order but find it stored in H,W,C. */
 typedef struct filter_order {
     size_t words, channels, positions, pixels;
 } filter_order;
@@ -72,14 +74,17 @@ static void pack_panel(const hd_integer_layer *layer, const filter_order *order,
 }
 
 /* Deals each group's channels to panels of about equal width. */
-static void lay_panels(hd_integer_product *product, size_t groups, size_t group_filters, size_t filter_bytes) {
-    size_t vectors = ceiling(group_filters, HD_INTEGER_LANES), panels = ceiling(vectors, HD_INTEGER_PANEL_VECTORS);
+static void lay_panels(hd_integer_product *product, size_t groups, size_t group_filters,
+                       size_t filter_bytes) {
+    size_t vectors = ceiling(group_filters, HD_INTEGER_LANES),
+           panels = ceiling(vectors, HD_INTEGER_PANEL_VECTORS);
     hd_integer_panel *panel = product->panels;
     size_t words = 0, slot = 0;
     for (size_t g = 0; g < groups; g++)
         for (size_t i = 0; i < panels; i++, panel++) {
             size_t first = vectors * i / panels, past = vectors * (i + 1) / panels;
-            size_t channels = past * HD_INTEGER_LANES < group_filters ? past * HD_INTEGER_LANES : group_filters;
+            size_t channels =
+                past * HD_INTEGER_LANES < group_filters ? past * HD_INTEGER_LANES : group_filters;
             panel->words = words;
             panel->slot = slot;
             panel->input_channel = (int)g * product->group_channels;
@@ -91,19 +96,21 @@ static void lay_panels(hd_integer_product *product, size_t groups, size_t group_
         }
 }
 
-bool hd_integer_pack_product(const hd_integer_layer *layer, const hd_integer_tensor *input, hd_integer_window window,
-                             hd_integer_product *product) {
+bool hd_integer_pack_product(const hd_integer_layer *layer, const hd_integer_tensor *input,
+                             hd_integer_window window, hd_integer_product *product) {
     bool connected = layer->operation == HD_INTEGER_CONNECTED;
     size_t pixels = connected ? (size_t)input->height * (size_t)input->width : 1;
     if (connected)
-        window = (hd_integer_window){1, 1, window.in_channels * (int)pixels, 1, 1, window.out_channels, 1, 1, 1, 0};
+        window = (hd_integer_window){1, 1, window.in_channels * (int)pixels, 1, 1, window.out_channels, 1, 1,
+                                     1, 0};
     size_t groups = connected ? 1 : (size_t)layer->groups, filters = (size_t)window.out_channels;
     size_t positions = (size_t)window.size * (size_t)window.size;
     product->window = window;
     product->direct = window.size == 1 && window.stride == 1 && window.start == 0;
     product->group_channels = window.in_channels / (int)groups;
     product->steps = (product->group_channels + 3) / 4;
-    size_t filter_bytes = positions * (size_t)product->steps * 4, vectors = ceiling(filters / groups, HD_INTEGER_LANES);
+    size_t filter_bytes = positions * (size_t)product->steps * 4,
+           vectors = ceiling(filters / groups, HD_INTEGER_LANES);
     product->panel_count = groups * ceiling(vectors, HD_INTEGER_PANEL_VECTORS);
     product->panels = hd_integer_allocate(product->panel_count, sizeof *product->panels);
     product->words = hd_integer_allocate(groups * vectors * HD_INTEGER_LANES, filter_bytes);
@@ -112,7 +119,8 @@ bool hd_integer_pack_product(const hd_integer_layer *layer, const hd_integer_ten
         return false;
     scaling_range(&product->scaling, layer);
     lay_panels(product, groups, filters / groups, filter_bytes);
-    filter_order order = {(size_t)product->group_channels * positions, (size_t)input->channels, positions, pixels};
+    filter_order order = {(size_t)product->group_channels * positions, (size_t)input->channels, positions,
+                          pixels};
     for (size_t i = 0; i < product->panel_count; i++)
         pack_panel(layer, &order, hd_zero_byte(input), &product->panels[i], product);
     return true;
@@ -140,23 +148,27 @@ bool hd_integer_pack_depthwise(const hd_integer_kernels *kernels, const hd_integ
 
 /* table[stored byte in] = stored byte out, from one on two's complement or unsigned bytes. */
 static void store_table(const uint8_t *table, uint8_t zero_in, uint8_t zero_out, uint8_t stored[256]) {
-    for (int byte = 0; byte < 256; byte++) stored[byte] = (uint8_t)(table[(uint8_t)(byte - zero_in)] + zero_out);
+    for (int byte = 0; byte < 256; byte++)
+        stored[byte] = (uint8_t)(table[(uint8_t)(byte - zero_in)] + zero_out);
 }
 
-static bool pack_route(const hd_integer_network *network, const hd_integer_layer *layer, hd_integer_step *step) {
+static bool pack_route(const hd_integer_network *network, const hd_integer_layer *layer,
+                       hd_integer_step *step) {
     step->route_tables = hd_integer_allocate((size_t)layer->input_count, sizeof *step->route_tables);
     if (!step->route_tables) return false;
-    uint8_t zero = hd_zero_byte(&layer->output), low = (uint8_t)(layer->low + zero), high = (uint8_t)(layer->high + zero);
+    uint8_t zero = hd_zero_byte(&layer->output), low = (uint8_t)(layer->low + zero),
+            high = (uint8_t)(layer->high + zero);
     for (int j = 0; j < layer->input_count; j++) {
         int input_zero = hd_zero_byte(&network->places[step->inputs[j]].tensor);
         for (int byte = 0; byte < 256; byte++)
-            step->route_tables[j][byte] = scale_to_byte(byte - input_zero, layer->multiplier[j],
-                                                        layer->shift[j] - 1, zero, low, high);
+            step->route_tables[j][byte] =
+                scale_to_byte(byte - input_zero, layer->multiplier[j], layer->shift[j] - 1, zero, low, high);
     }
     return true;
 }
 
-static void pack_sum(const hd_integer_network *network, const hd_integer_layer *layer, hd_integer_step *step) {
+static void pack_sum(const hd_integer_network *network, const hd_integer_layer *layer,
+                     hd_integer_step *step) {
     hd_integer_scaling range;
     scaling_range(&range, layer);
     step->sum.zero = range.zero;
@@ -178,8 +190,8 @@ static void pack_sum(const hd_integer_network *network, const hd_integer_layer *
 static hd_integer_window window_of(const hd_integer_layer *layer, const hd_integer_tensor *in) {
     const hd_integer_tensor *out = &layer->output;
     int start = layer->operation == HD_INTEGER_MAXPOOL ? -(layer->padding / 2) : -layer->padding;
-    return (hd_integer_window){in->height, in->width, in->channels, out->height, out->width, out->channels,
-                               layer->size, layer->stride, layer->dilation, start};
+    return (hd_integer_window){in->height,    in->width,   in->channels,  out->height,     out->width,
+                               out->channels, layer->size, layer->stride, layer->dilation, start};
 }
 
 /* `whole`: its accumulators are wanted, which only the product hands out. */
@@ -211,7 +223,8 @@ bool hd_integer_pack_step(const hd_integer_network *network, const hd_integer_mo
     switch (layer->operation) {
     case HD_INTEGER_CONVOLUTION:
     case HD_INTEGER_CONNECTED:
-        return pack_filters(network, layer, index == model->logits_layer && model->logits_multiplier, in, step);
+        return pack_filters(network, layer, index == model->logits_layer && model->logits_multiplier, in,
+                            step);
     case HD_INTEGER_MAXPOOL:
         step->type = HD_STEP_MAXPOOL;
         return true;

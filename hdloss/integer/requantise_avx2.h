@@ -1,5 +1,5 @@
-/* Requantisation of eight accumulators at a time, for the AVX2 kernels; the same as requantise_avx512.h in narrower
- * steps. */
+/* Requantisation of eight accumulators at a time, for the AVX2 kernels; the same as requantise_avx512.h in
+ * narrower steps. */
 #ifndef HDLOSS_INTEGER_REQUANTISE_AVX2_H
 #define HDLOSS_INTEGER_REQUANTISE_AVX2_H
 
@@ -14,7 +14,9 @@ typedef struct scaling8 {
     __m256i multiplier, multiplier_odd, shift_even, shift_odd;
 } scaling8;
 
-HD_INLINE __m256i load_8(const int32_t *values) { return _mm256_loadu_si256((const __m256i *)(const void *)values); }
+HD_INLINE __m256i load_8(const int32_t *values) {
+    return _mm256_loadu_si256((const __m256i *)(const void *)values);
+}
 
 HD_INLINE scaling8 load_scaling8(const int32_t *multiplier, const int32_t *shift_less_one) {
     __m256i m = load_8(multiplier), s = load_8(shift_less_one);

@@ -1,6 +1,6 @@
-/* Requantisation of sixteen accumulators at a time, for the AVX-512 kernels. The same integers as requantise.h:
- * magnitudes are multiplied in 64 bits, even and odd lanes apart, and shifted one less than they should be; adding 1 and
- * halving then rounds ties away from zero. */
+/* Requantisation of sixteen accumulators at a time, for the AVX-512 kernels. The same integers as
+ * requantise.h: magnitudes are multiplied in 64 bits, even and odd lanes apart, and shifted one less than
+ * they should be; adding 1 and halving then rounds ties away from zero. */
 #ifndef HDLOSS_INTEGER_REQUANTISE_AVX512_H
 #define HDLOSS_INTEGER_REQUANTISE_AVX512_H
 
@@ -10,8 +10,8 @@
 
 #define HD_INLINE static inline __attribute__((always_inline))
 
-/* sums += four products of unsigned by signed bytes in each lane. As text, since gcc 12 copies the sums to and fro
- * around the intrinsic. */
+/* sums += four products of unsigned by signed bytes in each lane. As text, since gcc 12 copies the sums to
+ * and fro around the intrinsic. */
 HD_INLINE __m512i add_products(__m512i sums, __m512i unsigned_bytes, __m512i signed_bytes) {
     __asm__("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(unsigned_bytes), "v"(signed_bytes));
     return sums;
@@ -39,7 +39,8 @@ HD_INLINE __m512i twice_scaled(__m512i magnitude, const scaling16 *s) {
 HD_INLINE __m512i requantised(__m512i accumulator, const scaling16 *s) {
     __m512i twice = twice_scaled(_mm512_abs_epi32(accumulator), s);
     __m512i magnitude = _mm512_srli_epi32(_mm512_add_epi32(twice, _mm512_set1_epi32(1)), 1);
-    return _mm512_mask_sub_epi32(magnitude, _mm512_movepi32_mask(accumulator), _mm512_setzero_si512(), magnitude);
+    return _mm512_mask_sub_epi32(magnitude, _mm512_movepi32_mask(accumulator), _mm512_setzero_si512(),
+                                 magnitude);
 }
 
 /* What follows requantisation: the stored bytes' zero and range. */
@@ -59,7 +60,8 @@ HD_INLINE __m512i prepared(__m512i accumulator, const scaling16 *s, bool is_sign
 }
 
 /* Four prepared vectors to 64 stored bytes: byte 16 l + 4 v + j is element 4 l + j of vector v. */
-HD_INLINE __m512i pack_bytes(__m512i a, __m512i b, __m512i c, __m512i d, const byte_range *range, bool is_signed) {
+HD_INLINE __m512i pack_bytes(__m512i a, __m512i b, __m512i c, __m512i d, const byte_range *range,
+                             bool is_signed) {
     __m512i ab = _mm512_packs_epi32(a, b), cd = _mm512_packs_epi32(c, d), bytes;
     if (is_signed) {
         bytes = _mm512_xor_si512(_mm512_packs_epi16(ab, cd), _mm512_set1_epi8((char)0x80));
@@ -78,6 +80,8 @@ HD_INLINE __m512i in_vector_order(__m512i bytes) {
 }
 
 /* The first `count` of 64. */
-HD_INLINE __mmask64 first_bytes(int count) { return count >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << count) - 1; }
+HD_INLINE __mmask64 first_bytes(int count) {
+    return count >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << count) - 1;
+}
 
 #endif

@@ -1,4 +1,5 @@
-/* Running: chunks of images are dealt to threads, each with an arena of its own; a chunk goes through all steps. */
+/* Running: chunks of images are dealt to threads, each with an arena of its own; a chunk goes through all
+ * steps. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,18 +47,19 @@ static void average_pool(const hd_integer_network *network, const hd_integer_ste
         output[i] = (uint8_t)(rounded_mean(sums[i], (int64_t)pixels) + zero);
 }
 
-static void route(const hd_integer_network *network, const hd_integer_step *step, const hd_integer_workspace *w, size_t images,
-                  uint8_t *output) {
+static void route(const hd_integer_network *network, const hd_integer_step *step,
+                  const hd_integer_workspace *w, size_t images, uint8_t *output) {
     size_t pixels = images * (size_t)step->window.out_height * (size_t)step->window.out_width;
     for (int j = 0; j < step->input_count; j++) {
         size_t channels = (size_t)network->places[step->inputs[j]].tensor.channels;
-        network->kernels->spread(step->route_tables[j], tensor_bytes(network, w, step->inputs[j]), pixels, channels,
-                                 (size_t)step->window.out_channels, output);
+        network->kernels->spread(step->route_tables[j], tensor_bytes(network, w, step->inputs[j]), pixels,
+                                 channels, (size_t)step->window.out_channels, output);
         output += channels;
     }
 }
 
-void hd_integer_run_step(const hd_integer_network *network, int index, const hd_integer_workspace *w, size_t images) {
+void hd_integer_run_step(const hd_integer_network *network, int index, const hd_integer_workspace *w,
+                         size_t images) {
     const hd_integer_step *step = &network->steps[index];
     const hd_integer_kernels *kernels = network->kernels;
     const hd_integer_tensor *tensor = &network->places[1 + index].tensor;
@@ -72,7 +74,8 @@ void hd_integer_run_step(const hd_integer_network *network, int index, const hd_
         kernels->depthwise(&step->depthwise, input, images, output);
         break;
     case HD_STEP_MAXPOOL:
-        kernels->maxpool(&step->window, tensor->is_signed ? (uint8_t)(128 - network->levels) : 0, input, images, output);
+        kernels->maxpool(&step->window, tensor->is_signed ? (uint8_t)(128 - network->levels) : 0, input,
+                         images, output);
         break;
     case HD_STEP_AVERAGE_POOL:
         average_pool(network, step, input, images, hd_zero_byte(tensor), w->integers, output);
@@ -93,7 +96,8 @@ void hd_integer_run_step(const hd_integer_network *network, int index, const hd_
 }
 
 /* integers[images][height][width][channels] of the logits' layer, in 32 bits. */
-static void raw_logits(const hd_integer_network *network, const hd_integer_workspace *w, size_t images, int32_t *integers) {
+static void raw_logits(const hd_integer_network *network, const hd_integer_workspace *w, size_t images,
+                       int32_t *integers) {
     const hd_integer_step *step = &network->steps[network->logits_layer];
     const hd_integer_tensor *tensor = &network->places[1 + network->logits_layer].tensor;
     const uint8_t *input = tensor_bytes(network, w, step->inputs[0]);
@@ -105,7 +109,8 @@ static void raw_logits(const hd_integer_network *network, const hd_integer_works
             integers[i] = hd_requantise(integers[i], multiplier, network->logits_shift[i % channels]);
         }
     } else if (step->type == HD_STEP_AVERAGE_POOL) {
-        network->kernels->channel_sums(input, images, (size_t)step->window.in_height * (size_t)step->window.in_width,
+        network->kernels->channel_sums(input, images,
+                                       (size_t)step->window.in_height * (size_t)step->window.in_width,
                                        channels, hd_zero_byte(tensor), integers);
     } else {
         const uint8_t *bytes = tensor_bytes(network, w, 1 + network->logits_layer);
@@ -113,7 +118,8 @@ static void raw_logits(const hd_integer_network *network, const hd_integer_works
     }
 }
 
-static void hand_out_logits(const hd_integer_network *network, const hd_integer_workspace *w, const request *r, chunk c) {
+static void hand_out_logits(const hd_integer_network *network, const hd_integer_workspace *w,
+                            const request *r, chunk c) {
     const hd_integer_tensor *tensor = &network->places[1 + network->logits_layer].tensor;
     size_t channels = (size_t)tensor->channels, pixels = network->classes / channels;
     raw_logits(network, w, c.images, w->integers);
@@ -128,7 +134,8 @@ static void hand_out_logits(const hd_integer_network *network, const hd_integer_
 }
 
 /* Copies the tensor to every request for it. */
-static void hand_out_tensor(const hd_integer_network *network, const hd_integer_workspace *w, const request *r, chunk c, int tensor) {
+static void hand_out_tensor(const hd_integer_network *network, const hd_integer_workspace *w,
+                            const request *r, chunk c, int tensor) {
     const hd_integer_place *place = &network->places[tensor];
     uint8_t zero = hd_zero_byte(&place->tensor);
     const uint8_t *from = tensor_bytes(network, w, tensor);
@@ -139,7 +146,8 @@ static void hand_out_tensor(const hd_integer_network *network, const hd_integer_
     }
 }
 
-static void run_chunk(const hd_integer_network *network, const hd_integer_workspace *w, const request *r, chunk c) {
+static void run_chunk(const hd_integer_network *network, const hd_integer_workspace *w, const request *r,
+                      chunk c) {
     size_t image_elements = network->places[0].bytes;
     network->kernels->quantise(r->images + c.first * image_elements, c.images * image_elements,
                                network->places[0].tensor.scale, network->levels, tensor_bytes(network, w, 0));
@@ -154,7 +162,8 @@ static void run_chunk(const hd_integer_network *network, const hd_integer_worksp
 static size_t most_integers(const hd_integer_network *network) {
     size_t most = network->classes;
     for (int i = 0; i < network->layer_count; i++)
-        if (network->steps[i].type == HD_STEP_AVERAGE_POOL && (size_t)network->steps[i].window.in_channels > most)
+        if (network->steps[i].type == HD_STEP_AVERAGE_POOL &&
+            (size_t)network->steps[i].window.in_channels > most)
             most = (size_t)network->steps[i].window.in_channels;
     return most;
 }
@@ -171,17 +180,21 @@ void hd_integer_workspace_free(hd_integer_workspace *w) {
 }
 
 static bool run(const hd_integer_network *network, const request *r, int threads, hd_error *error) {
-    size_t chunks = (r->n + network->chunk - 1) / network->chunk;
     if (threads < 1) return hd_fail(error, "a run wants at least 1 thread, not %d", threads);
-    if ((size_t)threads > chunks) threads = chunks ? (int)chunks : 1;
+    size_t images = (r->n + (size_t)threads - 1) / (size_t)threads; /* few images are shared out too */
+    if (images > network->chunk) images = network->chunk;
+    if (images < 1) images = 1;
+    size_t chunks = (r->n + images - 1) / images;
+    int team = (size_t)threads < chunks ? threads : chunks ? (int)chunks : 1;
+    (void)team; /* where OpenMP is off */
     bool good = true;
-#pragma omp parallel num_threads(threads) reduction(&& : good)
+#pragma omp parallel num_threads(team) reduction(&& : good)
     {
         hd_integer_workspace w;
         good = hd_integer_workspace_allocate(network, &w);
 #pragma omp for schedule(dynamic, 1)
         for (size_t i = 0; i < chunks; i++) {
-            chunk c = {i * network->chunk, network->chunk};
+            chunk c = {i * images, images};
             if (c.images > r->n - c.first) c.images = r->n - c.first;
             if (good) run_chunk(network, &w, r, c);
         }
@@ -192,13 +205,17 @@ static bool run(const hd_integer_network *network, const request *r, int threads
 
 bool hd_integer_network_run(const hd_integer_network *network, const float *images, size_t n, float *logits,
                             int32_t *raw_logits_out, int threads, hd_error *error) {
-    request r = {.images = images, .n = n, .last_step = network->logits_layer + 1, .logits = logits,
+    request r = {.images = images,
+                 .n = n,
+                 .last_step = network->logits_layer + 1,
+                 .logits = logits,
                  .raw_logits = raw_logits_out};
     return run(network, &r, threads, error);
 }
 
-bool hd_integer_network_activations(const hd_integer_network *network, const float *images, size_t n, const int *layers,
-                                    size_t count, uint8_t *const *outputs, int threads, hd_error *error) {
+bool hd_integer_network_activations(const hd_integer_network *network, const float *images, size_t n,
+                                    const int *layers, size_t count, uint8_t *const *outputs, int threads,
+                                    hd_error *error) {
     request r = {.images = images, .n = n, .layers = layers, .layer_count = count, .outputs = outputs};
     for (size_t j = 0; j < count; j++) {
         if (layers[j] < -1 || layers[j] >= network->layer_count)

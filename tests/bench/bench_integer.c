@@ -1,5 +1,5 @@
 /* Speed of the integer network: a CIFAR MobileNetV2 as a whole, and layer by layer in groups, on one thread.
- *   bench_integer [threads] [images] [level 0..2] [repeats] */
+ *   bench_integer [threads] [images] [level 0..2] [repeats] [images a chunk] */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +8,9 @@
 #include "integer/internal.h"
 #include "made_network.h"
 
-static double seconds(void) {
+static double seconds(clockid_t clock_id) {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock_id, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
@@ -34,7 +34,10 @@ static double macs(const hd_node *n) {
 static void group_name(const hd_node *n, char name[64]) {
     const char *kind = n->type_name;
     if (n->type == HD_NODE_CONVOLUTION)
-        kind = n->groups > 1 ? "depthwise" : n->size > 1 ? "stem" : n->out_channels > n->in_channels ? "expand" : "project";
+        kind = n->groups > 1                      ? "depthwise"
+               : n->size > 1                      ? "stem"
+               : n->out_channels > n->in_channels ? "expand"
+                                                  : "project";
     snprintf(name, 64, "%s %dx%d", kind, n->in_height, n->in_width);
 }
 
@@ -43,13 +46,14 @@ typedef struct group {
     double seconds, macs;
 } group;
 
-/* Seconds an image of one step, the median of some runs on a full chunk. */
-static double time_step(const hd_integer_network *network, int step, const hd_integer_workspace *w, int repeats) {
-    double times[64];
+/* Processor seconds an image of one step, the median of some runs on a full chunk. */
+static double time_step(const hd_integer_network *network, int step, const hd_integer_workspace *w,
+                        int repeats) {
+    double times[64] = {0};
     for (int r = 0; r < repeats; r++) {
-        double start = seconds();
+        double start = seconds(CLOCK_THREAD_CPUTIME_ID);
         for (int i = 0; i < 8; i++) hd_integer_run_step(network, step, w, network->chunk);
-        times[r] = (seconds() - start) / 8 / (double)network->chunk;
+        times[r] = (seconds(CLOCK_THREAD_CPUTIME_ID) - start) / 8 / (double)network->chunk;
     }
     return median(times, repeats);
 }
@@ -76,8 +80,9 @@ static void print_groups(const made_network *made, const hd_integer_network *net
         total += spent;
     }
     for (int g = 0; g < count; g++)
-        printf("%-20s %8.1f us an image  %5.1f %%  %9.0f images/s  %7.1f GMAC/s\n", groups[g].name, 1e6 * groups[g].seconds,
-               100 * groups[g].seconds / total, 1 / groups[g].seconds, 1e-9 * groups[g].macs / groups[g].seconds);
+        printf("%-20s %8.1f us an image  %5.1f %%  %9.0f images/s  %7.1f GMAC/s\n", groups[g].name,
+               1e6 * groups[g].seconds, 100 * groups[g].seconds / total, 1 / groups[g].seconds,
+               1e-9 * groups[g].macs / groups[g].seconds);
     printf("%-20s %8.1f us an image on one thread\n", "sum", 1e6 * total);
     hd_integer_workspace_free(&w);
 }
@@ -86,26 +91,31 @@ int main(int argc, char **argv) {
     int threads = argc > 1 ? atoi(argv[1]) : 2, level = argc > 3 ? atoi(argv[3]) : (int)hd_isa_best();
     size_t n = argc > 2 ? (size_t)atoi(argv[2]) : 128;
     int repeats = argc > 4 ? atoi(argv[4]) : 9;
-    if (repeats > 64) repeats = 64;
+    if (repeats < 1 || repeats > 64) repeats = 9;
     made_network *made = made_mobilenet_v2(1, 32, 32, 100);
     hd_error error;
     hd_integer_model *model = made_model(made, &error);
-    hd_integer_network *network = model ? hd_integer_network_create_for(model, (hd_isa_level)level, &error) : NULL;
+    hd_integer_network *network =
+        model ? hd_integer_network_create_for(model, (hd_isa_level)level, &error) : NULL;
     if (!network) {
         fprintf(stderr, "%s\n", error.message);
         return 1;
     }
+    if (argc > 5) network->chunk = (size_t)atoi(argv[5]);
     printf("chunk %zu images, arena %zu bytes an image\n", network->chunk, network->arena_bytes);
     float *images = calloc(n * 3072, sizeof *images), *logits = calloc(n * 100, sizeof *logits);
     for (size_t i = 0; i < n * 3072; i++) images[i] = made_uniform(made, 0, 1);
-    double times[64];
+    double times[64] = {0};
+    clock_t cpu = clock();
     for (int r = 0; r < repeats; r++) {
-        double start = seconds();
-        if (!hd_integer_network_run(network, images, n, logits, NULL, threads, &error)) return 1;
-        times[r] = seconds() - start;
+        double start = seconds(CLOCK_MONOTONIC);
+        if (!hd_integer_network_run(network, images, n, logits, NULL, threads, &error)) abort();
+        times[r] = seconds(CLOCK_MONOTONIC) - start;
     }
-    double middle = median(times, repeats);
-    printf("%d threads, batch %zu: %.0f images/s (best %.0f)\n", threads, n, (double)n / middle, (double)n / times[0]);
+    double middle = median(times, repeats),
+           spent = (double)(clock() - cpu) / CLOCKS_PER_SEC / repeats / (double)n;
+    printf("%d threads, batch %zu: %.0f images/s (best %.0f), %.0f us of processor an image\n", threads, n,
+           (double)n / middle, (double)n / times[0], 1e6 * spent);
     print_groups(made, network, repeats);
     free(images);
     free(logits);

@@ -13,7 +13,9 @@ static uint64_t next(made_network *made) {
     return x ^ (x >> 31);
 }
 
-uint64_t made_below(made_network *made, uint64_t n) { return next(made) % n; }
+uint64_t made_below(made_network *made, uint64_t n) {
+    return next(made) % n;
+}
 
 float made_uniform(made_network *made, float low, float high) {
     return low + (high - low) * ((float)(next(made) >> 40) * 0x1p-24f);
@@ -69,14 +71,16 @@ hd_integer_model *made_model(const made_network *made, hd_error *error) {
     return model;
 }
 
-static hd_node *append(made_network *made, hd_node_type type, const char *type_name, const int *from, int count) {
+static hd_node *append(made_network *made, hd_node_type type, const char *type_name, const int *from,
+                       int count) {
     int at = made->network.node_count++;
     assert(at < MADE_MOST_NODES);
     hd_node *node = &made->nodes[at];
     int *inputs = malloc((size_t)count * sizeof *inputs);
     assert(inputs);
     memcpy(inputs, from, (size_t)count * sizeof *inputs);
-    *node = (hd_node){.index = at, .type_name = type_name, .type = type, .inputs = inputs, .input_count = count};
+    *node =
+        (hd_node){.index = at, .type_name = type_name, .type = type, .inputs = inputs, .input_count = count};
     const hd_node *source = from[0] < 0 ? NULL : &made->nodes[from[0]];
     node->in_height = node->out_height = source ? source->out_height : made->network.height;
     node->in_width = node->out_width = source ? source->out_width : made->network.width;
@@ -87,7 +91,9 @@ static hd_node *append(made_network *made, hd_node_type type, const char *type_n
     return node;
 }
 
-static int number(const made_network *made, const hd_node *node) { return (int)(node - made->nodes); }
+static int number(const made_network *made, const hd_node *node) {
+    return (int)(node - made->nodes);
+}
 
 static void set_activation(hd_node *node, made_activation activation) {
     node->activation = activation.kind;
@@ -133,7 +139,8 @@ static void add_words(made_network *made, hd_node *node, size_t filter) {
 
 int made_add_convolution(made_network *made, made_convolution c) {
     hd_node *node = append(made, HD_NODE_CONVOLUTION, "convolutional", &c.from, 1);
-    int dilation = c.dilation ? c.dilation : 1, groups = c.groups ? c.groups : 1, span = dilation * (c.size - 1) + 1;
+    int dilation = c.dilation ? c.dilation : 1, groups = c.groups ? c.groups : 1,
+        span = dilation * (c.size - 1) + 1;
     node->out_height = (node->in_height + 2 * c.padding - span) / c.stride + 1;
     node->out_width = (node->in_width + 2 * c.padding - span) / c.stride + 1;
     node->out_channels = c.filters;
@@ -148,7 +155,8 @@ int made_add_convolution(made_network *made, made_convolution c) {
     return number(made, node);
 }
 
-int made_add_connected(made_network *made, int from, int outputs, bool batch_normalize, made_activation activation) {
+int made_add_connected(made_network *made, int from, int outputs, bool batch_normalize,
+                       made_activation activation) {
     hd_node *node = append(made, HD_NODE_CONNECTED, "connected", &from, 1);
     node->out_height = node->out_width = 1;
     node->out_channels = outputs;
@@ -217,7 +225,8 @@ int made_add_softmax(made_network *made, int from) {
 static int add_bottleneck(made_network *made, int from, int expansion, int filters, int stride) {
     made_activation linear = {HD_ACTIVATION_LINEAR, NULL}, relu6 = {HD_ACTIVATION_RELU6, NULL};
     int inputs = made->nodes[from].out_channels, hidden = inputs * expansion, at = from;
-    if (expansion > 1) at = made_add_convolution(made, (made_convolution){at, hidden, 1, 1, 0, 1, 1, true, relu6});
+    if (expansion > 1)
+        at = made_add_convolution(made, (made_convolution){at, hidden, 1, 1, 0, 1, 1, true, relu6});
     at = made_add_convolution(made, (made_convolution){at, hidden, 3, stride, 1, 1, hidden, true, relu6});
     at = made_add_convolution(made, (made_convolution){at, filters, 1, 1, 0, 1, 1, true, linear});
     return stride == 1 && inputs == filters ? made_add_shortcut(made, at, from, 1, 1, linear) : at;

@@ -1,5 +1,5 @@
-/* Networks made up layer by layer, with random parameters, words and activation scales, for tests and timings of what
- * works on an hd_network; and the integer network's definition in its slowest form. */
+/* Networks made up layer by layer, with random parameters, words and activation scales, for tests and timings
+ * of what works on an hd_network; and the integer network's definition in its slowest form. */
 #ifndef SUPPORT_MADE_NETWORK_H
 #define SUPPORT_MADE_NETWORK_H
 
@@ -29,14 +29,16 @@ typedef struct made_activation {
     float (*function)(float z); /* HD_ACTIVATION_OTHER */
 } made_activation;
 
-/* Each appends a node that reads `from` (-1: the input) and returns its number. Shapes follow; sizes must fit. */
+/* Each appends a node that reads `from` (-1: the input) and returns its number. Shapes follow; sizes must
+ * fit. */
 typedef struct made_convolution {
     int from, filters, size, stride, padding, dilation, groups; /* dilation and groups 0: 1 */
     bool batch_normalize;
     made_activation activation;
 } made_convolution;
 int made_add_convolution(made_network *made, made_convolution c);
-int made_add_connected(made_network *made, int from, int outputs, bool batch_normalize, made_activation activation);
+int made_add_connected(made_network *made, int from, int outputs, bool batch_normalize,
+                       made_activation activation);
 int made_add_maxpool(made_network *made, int from, int size, int stride, int padding);
 int made_add_average_pool(made_network *made, int from);
 int made_add_shortcut(made_network *made, int a, int b, float alpha, float beta, made_activation activation);
@@ -53,9 +55,10 @@ hd_integer_model *made_model(const made_network *made, hd_error *error);
 /* A MobileNetV2 of the CIFAR kind (stem of stride 1), for height x width RGB images. */
 made_network *made_mobilenet_v2(uint64_t seed, int height, int width, int classes);
 
-/* One image through the integer network as docs/integer-network.md defines it, by plain loops on the floats' side of
- * the fold. activations[1 + node_count]: arrays of [height][width][channels] integers, [0] the quantised input, that the
- * caller frees one by one; raw_logits: [classes] in C,H,W order, and their scale. */
+/* One image through the integer network as docs/integer-network.md defines it, by plain loops on the floats'
+ * side of the fold. activations[1 + node_count]: arrays of [height][width][channels] integers, [0] the
+ * quantised input, that the caller frees one by one; raw_logits: [classes] in C,H,W order, and their scale.
+ */
 void made_reference(const made_network *made, const float *image, int **activations, int32_t *raw_logits,
                     float *logits_scale);
 

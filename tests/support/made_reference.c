@@ -1,4 +1,5 @@
-/* The integer network's definition by plain loops: nothing is folded ahead, packed or shared with the library. */
+/* The integer network's definition by plain loops: nothing is folded ahead, packed or shared with the
+ * library. */
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -51,10 +52,13 @@ static int levels(const state *s, bool is_signed) {
     return is_signed ? (1 << (s->made->activation_bits - 1)) - 1 : (1 << s->made->activation_bits) - 1;
 }
 
-static int clamp(double value, int low, int high) { return value < low ? low : value > high ? high : (int)value; }
+static int clamp(double value, int low, int high) {
+    return value < low ? low : value > high ? high : (int)value;
+}
 
 static float activate(const hd_node *node, float z) {
-    if (node->activation == HD_ACTIVATION_RELU || node->activation == HD_ACTIVATION_RELU6) return z > 0 ? z : 0;
+    if (node->activation == HD_ACTIVATION_RELU || node->activation == HD_ACTIVATION_RELU6)
+        return z > 0 ? z : 0;
     if (node->activation == HD_ACTIVATION_LEAKY) return z > 0 ? z : 0.1f * z;
     return node->activation == HD_ACTIVATION_OTHER ? node->activation_function(z) : z;
 }
@@ -63,7 +67,9 @@ static bool is_relu(const hd_node *node) {
     return node->activation == HD_ACTIVATION_RELU || node->activation == HD_ACTIVATION_RELU6;
 }
 
-static bool has_table(const hd_node *node) { return !is_relu(node) && node->activation != HD_ACTIVATION_LINEAR; }
+static bool has_table(const hd_node *node) {
+    return !is_relu(node) && node->activation != HD_ACTIVATION_LINEAR;
+}
 
 static int through_table(const state *s, int at, float scale, int q) {
     int high = levels(s, s->forms[1 + at].is_signed), low = s->forms[1 + at].is_signed ? -high : 0;
@@ -100,7 +106,8 @@ static int64_t dot(const state *s, int at, int k, int y, int x) {
     for (int c = 0; c < group_in; c++)
         for (int r = 0; r < n->size; r++)
             for (int q = 0; q < n->size; q++) {
-                int iy = y * n->stride - n->padding + r * n->dilation, ix = x * n->stride - n->padding + q * n->dilation;
+                int iy = y * n->stride - n->padding + r * n->dilation,
+                    ix = x * n->stride - n->padding + q * n->dilation;
                 if (iy < 0 || ix < 0 || iy >= n->in_height || ix >= n->in_width) continue;
                 sum += words[(((int64_t)k * group_in + c) * n->size + r) * n->size + q] *
                        in[(iy * n->in_width + ix) * n->in_channels + group * group_in + c];
@@ -115,8 +122,9 @@ static void linear_node(state *s, int at) {
     for (int k = 0; k < n->out_channels; k++) {
         double factor = 1, offset = (double)n->biases[k];
         if (n->batch_normalize) {
-            factor = (double)n->scales[k] / (sqrt((double)n->rolling_variance[k] + (double)n->epsilon_inside) +
-                                             (double)n->epsilon_outside);
+            factor =
+                (double)n->scales[k] / (sqrt((double)n->rolling_variance[k] + (double)n->epsilon_inside) +
+                                        (double)n->epsilon_outside);
             offset -= factor * (double)n->rolling_mean[k];
         }
         float word_scale = n->type == HD_NODE_BATCHNORM ? 1.0f / 64 : s->made->weights[at].scales[k];
@@ -124,13 +132,16 @@ static void linear_node(state *s, int at) {
         int64_t bias = (int64_t)round(offset / step);
         fixed f = fixed_point(step / (double)scale_before(s, at));
         float logits_scale = s->forms[1 + at].scale / 65536;
-        bool logits = at == s->logits_node && n->activation == HD_ACTIVATION_LINEAR && n->type != HD_NODE_BATCHNORM;
+        bool logits =
+            at == s->logits_node && n->activation == HD_ACTIVATION_LINEAR && n->type != HD_NODE_BATCHNORM;
         for (int p = 0; p < pixels; p++) {
             int64_t sum = dot(s, at, k, p / n->out_width, p % n->out_width) + bias;
             s->activations[1 + at][p * n->out_channels + k] = finish(s, at, requantise(sum, f));
             if (!logits) continue;
             int64_t raw = requantise(sum, fixed_point(step / (double)logits_scale));
-            s->raw_logits[k * pixels + p] = raw > INT32_MAX ? INT32_MAX : raw < -INT32_MAX ? -INT32_MAX : (int32_t)raw;
+            s->raw_logits[k * pixels + p] = raw > INT32_MAX    ? INT32_MAX
+                                            : raw < -INT32_MAX ? -INT32_MAX
+                                                               : (int32_t)raw;
             *s->logits_scale = logits_scale;
         }
     }
@@ -148,7 +159,8 @@ static void pool_node(state *s, int at) {
                 for (int iy = 0; iy < n->in_height; iy++)
                     for (int ix = 0; ix < n->in_width; ix++) {
                         int q = in[(iy * n->in_width + ix) * channels + c];
-                        int dy = iy - (y * n->stride - n->padding / 2), dx = ix - (x * n->stride - n->padding / 2);
+                        int dy = iy - (y * n->stride - n->padding / 2),
+                            dx = ix - (x * n->stride - n->padding / 2);
                         if (dy >= 0 && dx >= 0 && dy < n->size && dx < n->size && q > largest) largest = q;
                         sum += q;
                     }
@@ -166,8 +178,9 @@ static void shortcut_node(state *s, int at) {
     fixed a = fixed_point((double)n->alpha * (double)s->forms[1 + n->inputs[0]].scale / before);
     fixed b = fixed_point((double)n->beta * (double)s->forms[1 + n->inputs[1]].scale / before);
     for (size_t i = 0; i < made_elements(s->made, at); i++)
-        s->activations[1 + at][i] = finish(s, at, requantise(s->activations[1 + n->inputs[0]][i], a) +
-                                                      requantise(s->activations[1 + n->inputs[1]][i], b));
+        s->activations[1 + at][i] = finish(s, at,
+                                           requantise(s->activations[1 + n->inputs[0]][i], a) +
+                                               requantise(s->activations[1 + n->inputs[1]][i], b));
 }
 
 static void route_node(state *s, int at) {
@@ -242,10 +255,12 @@ static void run_node(state *s, int at) {
 
 void made_reference(const made_network *made, const float *image, int **activations, int32_t *raw_logits,
                     float *logits_scale) {
-    state s = {.made = made, .activations = activations, .raw_logits = raw_logits, .logits_scale = logits_scale};
+    state s = {
+        .made = made, .activations = activations, .raw_logits = raw_logits, .logits_scale = logits_scale};
     int count = made->network.node_count, high = levels(&s, true);
     s.logits_node = count - 1;
-    while (made->nodes[s.logits_node].type == HD_NODE_SOFTMAX || made->nodes[s.logits_node].type == HD_NODE_IDENTITY)
+    while (made->nodes[s.logits_node].type == HD_NODE_SOFTMAX ||
+           made->nodes[s.logits_node].type == HD_NODE_IDENTITY)
         s.logits_node = made->nodes[s.logits_node].inputs[0];
     s.forms[0] = (form){true, made->input_scale};
     for (int i = -1; i < count; i++) {
@@ -264,6 +279,7 @@ void made_reference(const made_network *made, const float *image, int **activati
                     n->activation == HD_ACTIVATION_LINEAR;
         int pixels = n->out_height * n->out_width;
         for (size_t e = 0; !wide && n->type != HD_NODE_AVERAGE_POOL && e < made_elements(made, i); e++)
-            raw_logits[e % (size_t)n->out_channels * (size_t)pixels + e / (size_t)n->out_channels] = activations[1 + i][e];
+            raw_logits[e % (size_t)n->out_channels * (size_t)pixels + e / (size_t)n->out_channels] =
+                activations[1 + i][e];
     }
 }

@@ -13,8 +13,12 @@
 #include "integer/internal.h"
 #include "made_network.h"
 
-static float swish(float z) { return z / (1 + expf(-z)); }
-static float logistic(float z) { return 1 / (1 + expf(-z)); }
+static float swish(float z) {
+    return z / (1 + expf(-z));
+}
+static float logistic(float z) {
+    return 1 / (1 + expf(-z));
+}
 
 static made_activation any_activation(made_network *made) {
     static const made_activation all[] = {{HD_ACTIVATION_LINEAR, NULL}, {HD_ACTIVATION_RELU, NULL},
@@ -28,17 +32,22 @@ static int any_convolution(made_network *made, int from) {
     int channels = source ? source->out_channels : made->network.channels;
     int height = source ? source->out_height : made->network.height;
     int width = source ? source->out_width : made->network.width;
-    made_convolution c = {.from = from, .size = 1 + (int)made_below(made, 4), .stride = 1 + (int)made_below(made, 2)};
+    made_convolution c = {
+        .from = from, .size = 1 + (int)made_below(made, 4), .stride = 1 + (int)made_below(made, 2)};
     if (made_below(made, 3) == 0) c.size = c.stride = 1;
     c.dilation = made_below(made, 4) == 0 ? 2 : 1;
     c.padding = (int)made_below(made, 3);
     int span = c.dilation * (c.size - 1) + 1;
-    if (height + 2 * c.padding < span || width + 2 * c.padding < span) c = (made_convolution){from, 0, 1, 1, 0, 1, 1, 0, {0}};
+    if (height + 2 * c.padding < span || width + 2 * c.padding < span)
+        c = (made_convolution){from, 0, 1, 1, 0, 1, 1, 0, {0}};
     c.groups = 1;
     c.filters = 1 + (int)made_below(made, 90);
-    if (made_below(made, 3) == 0) c.groups = c.filters = channels;
-    else if (channels % 2 == 0 && made_below(made, 3) == 0) c.groups = 2, c.filters = 2 * (1 + (int)made_below(made, 40));
-    else if (channels <= 8 && made_below(made, 4) == 0) c.groups = channels, c.filters = 3 * channels;
+    if (made_below(made, 3) == 0)
+        c.groups = c.filters = channels;
+    else if (channels % 2 == 0 && made_below(made, 3) == 0)
+        c.groups = 2, c.filters = 2 * (1 + (int)made_below(made, 40));
+    else if (channels <= 8 && made_below(made, 4) == 0)
+        c.groups = channels, c.filters = 3 * channels;
     c.batch_normalize = made_below(made, 2);
     c.activation = any_activation(made);
     return made_add_convolution(made, c);
@@ -67,7 +76,8 @@ static int any_node(made_network *made, int at) {
         return made_add_maxpool(made, at, 1 + (int)made_below(made, 3), 1 + (int)made_below(made, 2),
                                 (int)made_below(made, 3));
     case 1:
-        return made_add_shortcut(made, at, companion(made, at, true), made_uniform(made, -1.5f, 1.5f), 1, any_activation(made));
+        return made_add_shortcut(made, at, companion(made, at, true), made_uniform(made, -1.5f, 1.5f), 1,
+                                 any_activation(made));
     case 2:
         return made_add_shortcut(made, at, companion(made, at, true), 1, 1, any_activation(made));
     case 3: {
@@ -87,7 +97,8 @@ static int any_node(made_network *made, int at) {
 
 static made_network *random_network(uint64_t seed) {
     int bits = seed % 5 == 4 ? 2 + (int)(seed / 5 % 6) : 8;
-    made_network *made = made_new(seed, 3 + (int)(seed % 9), 3 + (int)(seed / 3 % 11), 1 + (int)(seed % 7), bits);
+    made_network *made =
+        made_new(seed, 3 + (int)(seed % 9), 3 + (int)(seed / 3 % 11), 1 + (int)(seed % 7), bits);
     int at = any_convolution(made, -1), layers = 3 + (int)made_below(made, 8);
     for (int i = 0; i < layers; i++) at = any_node(made, at);
     switch (made_below(made, 4)) {
@@ -96,7 +107,8 @@ static made_network *random_network(uint64_t seed) {
         break;
     case 1:
         at = made_add_average_pool(made, at);
-        at = made_add_connected(made, at, 1 + (int)made_below(made, 70), made_below(made, 2), any_activation(made));
+        at = made_add_connected(made, at, 1 + (int)made_below(made, 70), made_below(made, 2),
+                                any_activation(made));
         break;
     case 2:
         at = made_add_connected(made, at, 1 + (int)made_below(made, 70), made_below(made, 2),
@@ -130,7 +142,8 @@ static expected expect(const made_network *made, const float *images, size_t n, 
     for (size_t i = 0; i < n; i++) {
         e.activations[i] = calloc((size_t)made->network.node_count + 1, sizeof **e.activations);
         e.raw_logits[i] = calloc(classes, sizeof **e.raw_logits);
-        made_reference(made, images + i * made_elements(made, -1), e.activations[i], e.raw_logits[i], &e.logits_scale);
+        made_reference(made, images + i * made_elements(made, -1), e.activations[i], e.raw_logits[i],
+                       &e.logits_scale);
     }
     return e;
 }
@@ -163,8 +176,8 @@ static void check_logits(const made_network *made, const hd_integer_network *net
     free(raw);
 }
 
-static void check_activations(const made_network *made, const hd_integer_network *network, const float *images,
-                              const expected *e, int threads, uint64_t seed) {
+static void check_activations(const made_network *made, const hd_integer_network *network,
+                              const float *images, const expected *e, int threads, uint64_t seed) {
     int tensors = made->network.node_count + 1;
     int *layers = calloc((size_t)tensors, sizeof *layers);
     uint8_t **outputs = calloc((size_t)tensors, sizeof *outputs);
@@ -173,7 +186,8 @@ static void check_activations(const made_network *made, const hd_integer_network
         layers[t] = t - 1;
         outputs[t] = malloc(e->n * made_elements(made, t - 1));
     }
-    assert_true(hd_integer_network_activations(network, images, e->n, layers, (size_t)tensors, outputs, threads, &error));
+    assert_true(hd_integer_network_activations(network, images, e->n, layers, (size_t)tensors, outputs,
+                                               threads, &error));
     for (int t = 0; t < tensors; t++) {
         bool is_signed = hd_integer_network_tensor(network, t - 1).is_signed;
         size_t count = made_elements(made, t - 1);
@@ -181,8 +195,9 @@ static void check_activations(const made_network *made, const hd_integer_network
             int got = is_signed ? (int8_t)outputs[t][i] : outputs[t][i];
             int wanted = e->activations[i / count][t][i % count];
             if (got != wanted)
-                fail_msg("network %d, node %d (%s), image %zu, element %zu: %d instead of %d", (int)seed, t - 1,
-                         t ? made->nodes[t - 1].type_name : "input", i / count, i % count, got, wanted);
+                fail_msg("network %d, node %d (%s), image %zu, element %zu: %d instead of %d", (int)seed,
+                         t - 1, t ? made->nodes[t - 1].type_name : "input", i / count, i % count, got,
+                         wanted);
         }
         free(outputs[t]);
     }
@@ -190,16 +205,29 @@ static void check_activations(const made_network *made, const hd_integer_network
     free(layers);
 }
 
-static void check_network(made_network *made, size_t n, uint64_t seed) {
+static hd_integer_model *fold(const made_network *made, uint64_t seed) {
     hd_error error = {""};
     hd_integer_model *model = made_model(made, &error);
-    if (!model) fail_msg("network %d: %s", (int)seed, error.message);
+    if (model) return model;
+    fail_msg("network %d: %s", (int)seed, error.message);
+    abort();
+}
+
+static hd_integer_network *pack(const hd_integer_model *model, int level, uint64_t seed) {
+    hd_error error = {""};
+    hd_integer_network *network = hd_integer_network_create_for(model, (hd_isa_level)level, &error);
+    if (network) return network;
+    fail_msg("network %d: %s", (int)seed, error.message);
+    abort();
+}
+
+static void check_network(made_network *made, size_t n, uint64_t seed) {
+    hd_integer_model *model = fold(made, seed);
     size_t classes = made_elements(made, model->logits_layer);
     float *images = random_images(made, n);
     expected e = expect(made, images, n, classes);
     for (int level = HD_ISA_PORTABLE; level <= (int)hd_isa_best(); level++) {
-        hd_integer_network *network = hd_integer_network_create_for(model, (hd_isa_level)level, &error);
-        if (!network) fail_msg("network %d: %s", (int)seed, error.message);
+        hd_integer_network *network = pack(model, level, seed);
         assert_int_equal(hd_integer_network_classes(network), classes);
         check_activations(made, network, images, &e, 1, seed);
         check_logits(made, network, images, &e, 2);
@@ -236,9 +264,11 @@ static void odd_channel_counts(void **state) {
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         made_network *made = made_new(i, 5, 7, 3, 8);
         int at = made_add_convolution(made, (made_convolution){-1, counts[i], 3, 1, 1, 1, 1, true, relu});
-        at = made_add_convolution(made, (made_convolution){at, counts[i], 3, 1 + (int)i % 2, 1, 1, counts[i], true, relu});
+        at = made_add_convolution(
+            made, (made_convolution){at, counts[i], 3, 1 + (int)i % 2, 1, 1, counts[i], true, relu});
         at = made_add_convolution(made, (made_convolution){at, counts[i], 1, 1, 0, 1, 1, false, linear});
-        at = made_add_convolution(made, (made_convolution){at, counts[i], 3, 2 - (int)i % 2, 1, 1, counts[i], true, linear});
+        at = made_add_convolution(
+            made, (made_convolution){at, counts[i], 3, 2 - (int)i % 2, 1, 1, counts[i], true, linear});
         at = made_add_convolution(made, (made_convolution){at, 19, 1, 1, 0, 1, 1, false, linear});
         made_add_average_pool(made, at);
         check_network(made, 3, i);
