@@ -8,7 +8,8 @@
 module pe #(
     parameter DATAFLOW         = 0,
     parameter SIGN_MAGNITUDE   = 0,
-    parameter ACCUMULATOR_BITS = 24
+    parameter ACCUMULATOR_BITS = 24,
+    parameter SIGN_EXTENDED    = 0
 ) (
     input  wire                        clk,
     input  wire                        activation_signed,
@@ -41,11 +42,11 @@ module pe #(
 
     wire [15:0] product;
     wire        negate;
-    multiplier #(.SIGN_MAGNITUDE(SIGN_MAGNITUDE)) multiply (
+    multiplier #(.SIGN_MAGNITUDE(SIGN_MAGNITUDE), .SIGN_EXTENDED(SIGN_EXTENDED)) multiply (
         .activation_signed(activation_signed), .weight(weight_out), .activation(activation_out),
         .product(product), .negate(negate));
 
-    accumulator #(.BITS(ACCUMULATOR_BITS), .LOCAL(DATAFLOW == 1)) accumulate (
+    accumulator #(.BITS(ACCUMULATOR_BITS), .LOCAL(DATAFLOW == 1), .NEGATES(SIGN_MAGNITUDE != 0)) accumulate (
         .clk(clk), .enable(valid_out & active_out), .first(first_out),
         .product(product), .negate(negate), .psum_in(psum_in), .psum(psum_out));
 endmodule

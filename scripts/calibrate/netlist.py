@@ -22,7 +22,8 @@ RTL = os.path.join(ROOT, "hdloss", "rtl")
 
 SYNTHESIS = """\
 read_verilog {rtl}/accumulator.v {rtl}/clock_gate.v {rtl}/gated_register.v {rtl}/multiplier.v {rtl}/pe.v
-hierarchy -check -top pe -chparam DATAFLOW {dataflow} -chparam SIGN_MAGNITUDE {sm} -chparam ACCUMULATOR_BITS {bits}
+hierarchy -check -top pe -chparam DATAFLOW {dataflow} -chparam SIGN_MAGNITUDE {sm} -chparam ACCUMULATOR_BITS {bits} \
+    -chparam SIGN_EXTENDED {extended}
 proc
 opt_clean
 wreduce
@@ -70,9 +71,10 @@ class Netlist:
     """One processing element, mapped. wire_model(fanout) -> pF."""
 
     def __init__(self, library, liberty_path, metal_pf_per_um, dataflow, sign_magnitude, accumulator_bits, wire_model,
-                 directory, name):
+                 directory, name, sign_extended=False):
         self.library, self.dataflow, self.sign_magnitude = library, dataflow, sign_magnitude
         self.accumulator_bits, self.name, self.directory = accumulator_bits, name, directory
+        self.sign_extended = sign_extended
         self._synthesise(liberty_path)
         self.area_um2 = sum(g.cell.area for g in self.gates)
         self.pitch_um = math.sqrt(self.area_um2 / PLACEMENT_DENSITY)
@@ -90,6 +92,7 @@ class Netlist:
             f.write("set_driving_cell BUFX2\nset_load 0.02\n")
         with open(base + ".ys", "w") as f:
             f.write(SYNTHESIS.format(rtl=RTL, dataflow=self.dataflow, sm=int(self.sign_magnitude),
+                                     extended=int(self.sign_extended),
                                      bits=self.accumulator_bits, liberty=liberty_path,
                                      constraints=base + ".constraints", out=base + ".json"))
         run = subprocess.run(["nice", "yosys", "-q", "-l", base + ".synthesis.log", "-s", base + ".ys"],

@@ -18,7 +18,7 @@ class Stream:
     schedule: model.Schedule
     array: model.Array
     signed: bool
-    elements: list = field(default_factory=lambda: [(0, 0), (2, 0), (ROWS - 1, 0)])
+    elements: list = field(default_factory=list)
 
 
 # ------------------------------------------------------------------------------------------ word sources
@@ -142,7 +142,9 @@ def _make(name, kind, array, seed, cycles, steps, weights, activations):
     signed = activations[0] in ("signed", "flips") and bool(rng.integers(2)) or activations[0] == "signed"
     w = _weights(rng, array, tiles, steps, weights)
     x = _activations(rng, array, tiles, steps, activations)
-    return Stream(name, kind, _schedule(array, w, x), array, signed)
+    # Sums grow down a column: two rows of it. Where sums stay, all rows are alike.
+    rows = [int(rng.integers(ROWS))] if array.dataflow == "output_stationary" else rng.permutation(ROWS)[:2]
+    return Stream(name, kind, _schedule(array, w, x), array, signed, [(int(r), 0) for r in rows])
 
 
 def controlled(array, seed, cycles, rates=FLIP_RATES):
