@@ -119,6 +119,7 @@ static batch_norm_form parse_norm_form(const cfg_section *s, diagnostics *d) {
 }
 
 static void parse_shape(const cfg_section *s, net_options *o, diagnostics *d) {
+    size_t mistakes = diagnostics_error_count(d);
     o->height = section_int(s, "height", 0, 0, 1 << 15, d);
     o->width = section_int(s, "width", 0, 0, 1 << 15, d);
     o->channels = section_int(s, "channels", 0, 0, 1 << 15, d);
@@ -128,7 +129,8 @@ static void parse_shape(const cfg_section *s, net_options *o, diagnostics *d) {
         o->channels = inputs;
     }
     if (o->height && o->width && o->channels) return;
-    diagnostics_error(d, LAYER_AT "height, width, channels: all three are wanted (or inputs), here %d, %d, %d",
+    if (diagnostics_error_count(d) == mistakes)
+        diagnostics_error(d, LAYER_AT "height, width, channels: all three are wanted (or inputs), here %d, %d, %d",
                       section_path(s), section_line(s), o->height, o->width, o->channels);
     o->height = o->height ? o->height : 1;
     o->width = o->width ? o->width : 1;
