@@ -61,14 +61,12 @@ bool cifar_read(dataset *d, const char *path, cifar_kind kind, error *e) {
     size_t bytes, record = (kind == CIFAR_100 ? 2 : 1) + 3 * PLANE;
     uint8_t *file = file_read(path, FILE_BYTES_LIMIT, &bytes, e);
     if (!file) return false;
-    size_t count = bytes / record;
-    uint8_t *pixels = NULL;
+    size_t count = bytes / record, pixel_bytes = count * PLANE * (size_t)d->channels;
     bool good = check_bytes(path, bytes, record, kind, e) && dataset_reserve(d, count, path, e);
-    if (good) {
-        pixels = malloc(count * PLANE * (size_t)d->channels);
-        good = pixels ? dataset_own_block(d, pixels, path, e) : error_set(e, "%s: out of memory", path);
-    }
-    good = good && take_records(d, path, file, count, kind, pixels, e);
+    uint8_t *pixels = good && pixel_bytes ? malloc(pixel_bytes) : NULL;
+    if (good && !pixels) (void)error_set(e, "%s: out of memory for %zu images", path, count);
+    good = pixels && dataset_own_block(d, pixels, path, e) &&
+           take_records(d, path, file, count, kind, pixels, e);
     free(file);
     return good;
 }

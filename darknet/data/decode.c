@@ -78,7 +78,8 @@ static uint8_t *decode_pnm(const uint8_t *bytes, size_t count, const char *name,
         error_set(e, "%s: truncated: %zu bytes of pixels where %zu x %zu need %zu", name, left, w, h, wanted);
         return NULL;
     }
-    uint8_t *pixels = malloc(w * h * (size_t)channels);
+    size_t pixel_bytes = w * h * (size_t)channels;
+    uint8_t *pixels = pixel_bytes ? malloc(pixel_bytes) : NULL;
     if (!pixels) {
         error_set(e, "%s: out of memory for %zu x %zu pixels", name, w, h);
         return NULL;

@@ -19,7 +19,7 @@ const char *files_write_gzip(const char *name, const void *bytes, size_t count);
 
 typedef enum image_kind { IMAGE_PNG, IMAGE_BMP, IMAGE_PPM } image_kind;
 
-/* Encodes [height][width][channels] pixels; the bytes are malloc'ed. */
+/* Encodes [height][width][channels] pixels (a BMP's have 3 channels); the bytes are malloc'ed. */
 uint8_t *files_encode(image_kind kind, const uint8_t *pixels, int width, int height, int channels,
                       size_t *count);
 

@@ -26,7 +26,7 @@ static image_f32 random_image(int width, int height, int channels, uint64_t seed
     image_f32 image;
     assert_true(image_make(width, height, channels, &image, NULL));
     random_state r = random_seeded(seed, 2);
-    for (size_t i = 0; i < (size_t)(width * height * channels); i++) image.data[i] = random_uniform(&r, 0, 1);
+    for (int i = 0; i < width * height * channels; i++) image.data[i] = random_uniform(&r, 0, 1);
     return image;
 }
 
