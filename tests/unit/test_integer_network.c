@@ -276,11 +276,31 @@ static void odd_channel_counts(void **state) {
     }
 }
 
+/* Depthwise windows beyond the common ones, signed and unsigned. */
+static void depthwise_windows(void **state) {
+    (void)state;
+    static const int sizes[] = {1, 2, 3, 4, 5, 7, 8};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (int stride = 1; stride <= 3; stride++)
+            for (int dilation = 1; dilation <= 2; dilation++) {
+                made_network *made = made_new(i, 9, 10, 67, 8);
+                made_activation relu = {HD_ACTIVATION_RELU, NULL}, linear = {HD_ACTIVATION_LINEAR, NULL};
+                int padding = sizes[i] / 2, more = padding + dilation;
+                int at = made_add_convolution(made, (made_convolution){-1, 67, sizes[i], stride, padding + 7,
+                                                                       dilation, 67, true, relu});
+                made_add_convolution(
+                    made, (made_convolution){at, 67, sizes[i], stride, more + 2, dilation, 67, true, linear});
+                check_network(made, 1, 2000 + i);
+                made_free(made);
+            }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_networks_equal_their_definition),
         cmocka_unit_test(small_mobilenet_equals_its_definition),
         cmocka_unit_test(odd_channel_counts),
+        cmocka_unit_test(depthwise_windows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
