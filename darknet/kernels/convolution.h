@@ -29,6 +29,7 @@ typedef struct backward_call {
     float *in_delta;
     bool accumulate;
     float *weight_delta;
+    const gradient_sums *sums;
     void *workspace;
     int threads;
     isa_level level;
@@ -76,6 +77,27 @@ static inline lazy_gradient gradient_at(const lazy_gradient *g, size_t offset) {
     if (part.data) part.data += offset;
     return part;
 }
+
+/* Maps and gradients with every channel array there (1 for a missing scale or a, 0 for the others), padded to
+ * whole blocks of 16 channels, in workspace. */
+static inline size_t padded_map_floats(size_t channels) {
+    return 2 * floats_padded(channels);
+}
+static inline size_t padded_gradient_floats(size_t channels) {
+    return 5 * floats_padded(channels);
+}
+const float *pad_channels(const float *source, float fallback, size_t channels, float **workspace);
+channel_map pad_map(const channel_map *m, size_t channels, float **workspace);
+lazy_gradient pad_gradient(const lazy_gradient *g, size_t channels, float **workspace);
+
+/* Turns sums around a pivot, [items][5][stride]: pivot, sum, square, mean, m2, into the moments of all items.
+ */
+void moments_of_items(size_t items, const size_t *rows, size_t channels, size_t stride, float *records,
+                      const channel_moments *out);
+
+/* sum_dz and sum_dz_x from parts, [parts][2][stride], added in double precision. */
+void sums_of_parts(size_t parts, size_t channels, size_t stride, const float *records,
+                   const gradient_sums *out);
 
 /* total[i] += sum over parts, in their order; parts are `stride` floats apart. */
 void sum_parts(size_t parts, size_t stride, size_t count, const float *part, float *total, int threads);

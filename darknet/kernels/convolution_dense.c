@@ -10,6 +10,9 @@
 #define FEW_ITEMS 8              /* fewer are cut across columns as well */
 #define WEIGHTS_NEAR_BYTES 32768 /* weights up to this size are walked whole for every few rows */
 
+/* Tiles share the second-level cache with the weights; fewer pixels would leave the weights' loads unpaid. */
+static const band_budget budget = {.tile_bytes = 98304, .least_pixels = 32, .most_pixels = 256};
+
 extern const tile_kernels tile_kernels_portable;
 #if defined(__x86_64__)
 extern const tile_kernels tile_kernels_avx2, tile_kernels_avx512;
@@ -26,31 +29,6 @@ const tile_kernels *tile_kernels_at(isa_level level) {
 
 static bool fits(const convolution_shape *s) {
     return s->groups == 1 && s->stride_y * s->stride_x <= MOST_CLASSES;
-}
-
-/* ---- maps with every array there, padded to whole blocks ---- */
-
-static const float *pad_channels(const float *source, float fallback, size_t channels, float **workspace) {
-    float *to = take_floats(workspace, channels);
-    for (size_t i = 0; i < floats_padded(channels); i++)
-        to[i] = source && i < channels ? source[i] : fallback;
-    return to;
-}
-
-static channel_map pad_map(const channel_map *m, size_t channels, float **workspace) {
-    return (channel_map){.scale = pad_channels(m->scale, 1, channels, workspace),
-                         .shift = pad_channels(m->shift, 0, channels, workspace),
-                         .activation = m->activation};
-}
-
-static lazy_gradient pad_gradient(const lazy_gradient *g, size_t channels, float **workspace) {
-    lazy_gradient padded = *g;
-    padded.map = pad_map(&g->map, channels, workspace);
-    if (!g->a) return padded;
-    padded.a = pad_channels(g->a, 1, channels, workspace);
-    padded.b = pad_channels(g->b, 0, channels, workspace);
-    padded.c = pad_channels(g->c, 0, channels, workspace);
-    return padded;
 }
 
 /* ---- filling tiles ---- */
@@ -135,7 +113,7 @@ static void count_items(const dense_plan *p, size_t panels, size_t *items, size_
 }
 
 static size_t forward_bytes(const convolution_shape *s, int threads) {
-    dense_plan p = dense_plan_of(s, false);
+    dense_plan p = dense_plan_of(s, &budget, false);
     size_t items = p.bands < MOST_ITEMS ? p.bands : MOST_ITEMS,
            columns = size_round_up(s->out_channels, TILE_CHANNELS);
     size_t floats = dense_forward_list_floats(&p) + 2 * floats_padded(s->in_channels) + 2 * columns;
@@ -146,7 +124,8 @@ static size_t forward_bytes(const convolution_shape *s, int threads) {
 
 static forward_work forward_prepare(const forward_call *call) {
     const convolution_shape *s = call->shape;
-    forward_work w = {.call = call, .kernels = tile_kernels_at(call->level), .plan = dense_plan_of(s, false)};
+    forward_work w = {
+        .call = call, .kernels = tile_kernels_at(call->level), .plan = dense_plan_of(s, &budget, false)};
     float *workspace = call->workspace;
     count_items(&w.plan, w.kernels->panels(s->out_channels), &w.items, &w.groups);
     dense_forward_lists(&w.plan, &w.lists, &workspace);
@@ -202,21 +181,6 @@ static void forward_item(const forward_work *w, size_t item, size_t group, float
     if (group == 0) w->item_rows[item] = rows;
 }
 
-static void finish_moments(const forward_work *w) {
-    size_t stride = w->moment_stride;
-    for (size_t i = 0; i < w->items; i++) {
-        const float *pivot = w->moments + i * 5 * stride, *sum = pivot + stride, *square = sum + stride;
-        float *mean = w->moments + (i * 5 + 3) * stride, *m2 = mean + stride, n = (float)w->item_rows[i];
-        for (size_t c = 0; c < w->call->shape->out_channels; c++) {
-            float spread = square[c] - sum[c] * (sum[c] / n);
-            mean[c] = pivot[c] + sum[c] / n;
-            m2[c] = spread < 0 ? 0 : spread;
-        }
-    }
-    moments_join(w->items, w->item_rows, w->call->shape->out_channels, 5 * stride, w->moments + 3 * stride,
-                 w->moments + 4 * stride, w->call->moments);
-}
-
 static void forward(const forward_call *call) {
     const forward_work w = forward_prepare(call);
     size_t panels = w.kernels->panels(call->shape->out_channels),
@@ -230,7 +194,9 @@ static void forward(const forward_call *call) {
 #pragma omp for schedule(dynamic, 1)
         for (size_t i = 0; i < w.items * w.groups; i++) forward_item(&w, i / w.groups, i % w.groups, tile);
     }
-    if (call->moments) finish_moments(&w);
+    if (call->moments)
+        moments_of_items(w.items, w.item_rows, call->shape->out_channels, w.moment_stride, w.moments,
+                         call->moments);
 }
 
 /* ---- backward ---- */
@@ -252,9 +218,10 @@ typedef struct backward_work {
     residue_class classes[MOST_CLASSES];
     tile_outer outer;
     bool swapped; /* input channels are the rows of the weight gradient's parts */
-    size_t *outer_lists;
     float *parts;
     size_t part_stride;
+    float *sums; /* [parts][2][sum_stride] */
+    size_t sum_stride;
     float *tiles;
 } backward_work;
 
@@ -284,12 +251,12 @@ static size_t backward_tile_floats(const dense_plan *p) {
 }
 
 static size_t backward_bytes(const convolution_shape *s, int threads) {
-    dense_plan p = dense_plan_of(s, true);
+    dense_plan p = dense_plan_of(s, &budget, true);
     size_t columns = size_round_up(s->in_channels, TILE_CHANNELS);
     size_t floats = s->stride_y * s->stride_x * (dense_backward_list_floats(&p) + TILE_CHANNELS);
     floats += floats_padded(p.area * s->out_channels * columns) + floats_padded(4 * most_entries(&p));
     floats += 2 * floats_padded(s->in_channels) + 5 * floats_padded(s->out_channels);
-    floats += p.parts * floats_padded(part_floats(&p));
+    floats += p.parts * (floats_padded(part_floats(&p)) + 2 * floats_padded(s->in_channels));
     return (floats + (size_t)threads * backward_tile_floats(&p)) * sizeof(float);
 }
 
@@ -337,11 +304,13 @@ static void backward_prepare(backward_work *w, const backward_call *call) {
     const convolution_shape *s = call->shape;
     float *workspace = call->workspace;
     *w = (backward_work){
-        .call = call, .kernels = tile_kernels_at(call->level), .plan = dense_plan_of(s, true)};
+        .call = call, .kernels = tile_kernels_at(call->level), .plan = dense_plan_of(s, &budget, true)};
     w->in = (lazy_tensor){call->in->data, pad_map(&call->in->map, s->in_channels, &workspace)};
     w->dy = pad_gradient(call->dy, s->out_channels, &workspace);
     if (call->in_delta) prepare_classes(w, &workspace);
     prepare_outer(w, &workspace);
+    w->sum_stride = floats_padded(s->in_channels);
+    w->sums = take_floats(&workspace, w->plan.parts * 2 * w->sum_stride);
     w->tiles = workspace;
 }
 
@@ -398,7 +367,19 @@ static void delta_band(const backward_work *w, const dense_band *b, const float 
     }
 }
 
-static void backward_band(const backward_work *w, const dense_band *b, float *tiles, float *part, bool add) {
+/* Adds the sums of a band's in_delta, which is still in cache, to its part's. */
+static void sum_band(const backward_work *w, const dense_band *b, float *sums, bool add) {
+    const backward_call *call = w->call;
+    const convolution_shape *s = &w->plan.s;
+    size_t first = (b->image * s->in_height + b->in_first) * s->in_width;
+    const lazy_gradient whole = {.delta = call->in_delta, .data = call->in->data, .map = call->in->map};
+    lazy_gradient band = gradient_at(&whole, first * s->in_channels);
+    row_kernels_at(call->level)
+        ->reduce((b->in_last - b->in_first) * s->in_width, s->in_channels, &band, call->sums->center, sums,
+                 sums + w->sum_stride, add);
+}
+
+static void backward_band(const backward_work *w, const dense_band *b, float *tiles, size_t index, bool add) {
     const dense_plan *p = &w->plan;
     const convolution_shape *s = &p->s;
     float *in_tile = take_floats(&tiles, tile_floats(&p->in)), *out_tile = tiles;
@@ -409,16 +390,17 @@ static void backward_band(const backward_work *w, const dense_band *b, float *ti
     if (w->call->weight_delta) {
         fill_tile(&in, b->image, (ptrdiff_t)(b->first * s->stride_y) + p->in.first_y,
                   p->in.height - missing * s->stride_y, in_tile);
-        weight_band(w, b, in_tile, out_tile, part, add);
+        weight_band(w, b, in_tile, out_tile, w->parts + index * w->part_stride, add);
     }
     if (w->call->in_delta) delta_band(w, b, out_tile);
+    if (w->call->sums) sum_band(w, b, w->sums + index * 2 * w->sum_stride, add);
 }
 
 static void backward_part(const backward_work *w, size_t part, float *tiles) {
     size_t first = w->plan.bands * part / w->plan.parts, last = w->plan.bands * (part + 1) / w->plan.parts;
     for (size_t i = first; i < last; i++) {
         dense_band b = dense_band_at(&w->plan, i);
-        backward_band(w, &b, tiles, w->parts + part * w->part_stride, i > first);
+        backward_band(w, &b, tiles, part, i > first);
     }
 }
 
@@ -450,6 +432,7 @@ static void backward(const backward_call *call) {
 #pragma omp for schedule(dynamic, 1)
         for (size_t i = 0; i < w.plan.parts; i++) backward_part(&w, i, tiles);
     }
+    if (call->sums) sums_of_parts(w.plan.parts, call->shape->in_channels, w.sum_stride, w.sums, call->sums);
     if (!call->weight_delta) return;
     sum_parts(w.plan.parts - 1, w.part_stride, w.part_stride, w.parts + w.part_stride, w.parts,
               call->threads);

@@ -1,12 +1,14 @@
-/* Depthwise convolutions: images (or, backward, parts of the batch) dealt out to threads, each mapped once
- * into a padded image. */
-#include "kernels/convolution.h"
+/* Depthwise convolutions: bands of rows dealt out to threads. */
 #include "kernels/depthwise.h"
 
 #include <omp.h>
 #include <string.h>
 
-#define MOST_PARTS 16
+#define MOST_ITEMS 128
+#define MOST_CLASSES 16 /* strides up to 4 x 4; larger ones take the general form */
+
+/* Tiles live in the first-level cache; bytes are those of one vector of channels. */
+static const band_budget budget = {.tile_bytes = 16384, .least_pixels = 1, .most_pixels = 4096};
 
 extern const depthwise_kernels depthwise_kernels_portable;
 #if defined(__x86_64__)
@@ -23,117 +25,177 @@ const depthwise_kernels *depthwise_kernels_at(isa_level level) {
 }
 
 static bool fits(const convolution_shape *s) {
-    return s->groups == s->in_channels && s->groups == s->out_channels;
+    return s->groups == s->in_channels && s->groups == s->out_channels &&
+           s->stride_y * s->stride_x <= MOST_CLASSES && s->size * s->size <= DEPTHWISE_MOST_POSITIONS;
 }
 
-static size_t padded_width(const convolution_shape *s) {
-    return s->in_width + 2 * s->padding;
+/* The plan of one block of channels: that of a dense convolution between two such blocks. */
+static dense_plan plan_of(const convolution_shape *shape, bool backward) {
+    convolution_shape s = *shape;
+    s.in_channels = s.out_channels = TILE_CHANNELS;
+    s.groups = 1;
+    return dense_plan_of(&s, &budget, backward);
 }
-static size_t padded_image(const convolution_shape *s) {
-    return floats_padded((s->in_height + 2 * s->padding) * padded_width(s) * s->in_channels);
+
+/* [channels][area] to [area][padded channels] */
+static const float *pack_weights(const convolution_shape *s, const float *weights, float **workspace) {
+    size_t area = s->size * s->size, padded = floats_padded(s->in_channels);
+    float *packed = take_floats(workspace, area * padded);
+    for (size_t k = 0; k < area; k++)
+        for (size_t c = 0; c < padded; c++)
+            packed[k * padded + c] = c < s->in_channels ? weights[c * area + k] : 0;
+    return packed;
 }
-static size_t parts_of(const convolution_shape *s) {
-    return s->batch < MOST_PARTS ? s->batch : MOST_PARTS;
+
+static size_t packed_floats(const convolution_shape *s) {
+    return s->size * s->size * floats_padded(s->in_channels);
+}
+
+/* ---- forward ---- */
+
+static size_t items_of(const dense_plan *p) {
+    return p->bands < MOST_ITEMS ? p->bands : MOST_ITEMS;
 }
 
 static size_t forward_bytes(const convolution_shape *s, int threads) {
-    return (floats_padded(weight_count(s)) + s->batch * 2 * floats_padded(s->out_channels) +
-            floats_padded(2 * s->batch) + (size_t)threads * padded_image(s)) *
-           sizeof(float);
-}
-
-static size_t backward_bytes(const convolution_shape *s, int threads) {
-    size_t dy = floats_padded(output_pixels(s) * s->out_channels);
-    return ((1 + parts_of(s)) * floats_padded(weight_count(s)) +
-            (size_t)threads * (2 * padded_image(s) + dy)) *
-           sizeof(float);
-}
-
-/* [channels][area] to [area][channels] */
-static void pack_weights(const convolution_shape *s, const float *weights, float *packed) {
-    size_t area = s->size * s->size;
-    for (size_t c = 0; c < s->in_channels; c++)
-        for (size_t k = 0; k < area; k++) packed[k * s->in_channels + c] = weights[c * area + k];
-}
-
-static float *interior_row(const convolution_shape *s, float *image, size_t y) {
-    return image + ((y + s->padding) * padded_width(s) + s->padding) * s->in_channels;
-}
-
-static void map_image(const convolution_shape *s, const row_kernels *rows, const channel_map *map,
-                      const float *in, float *image) {
-    memset(image, 0, padded_image(s) * sizeof(float));
-    for (size_t y = 0; y < s->in_height; y++)
-        rows->map(s->in_width, s->in_channels, map, in + y * s->in_width * s->in_channels,
-                  interior_row(s, image, y));
+    dense_plan p = plan_of(s, false);
+    size_t items = items_of(&p), floats = packed_floats(s) + 2 * padded_map_floats(s->in_channels);
+    floats += items * 5 * floats_padded(s->in_channels) + floats_padded(2 * items);
+    return (floats + (size_t)threads * floats_padded(tile_floats(&p.in))) * sizeof(float);
 }
 
 static void forward(const forward_call *call) {
     const convolution_shape *s = call->shape;
-    const row_kernels *rows = row_kernels_at(call->level);
     const depthwise_kernels *k = depthwise_kernels_at(call->level);
+    dense_plan p = plan_of(s, false);
+    size_t items = items_of(&p), stride = floats_padded(s->in_channels);
     float *workspace = call->workspace;
-    size_t stride = floats_padded(s->out_channels), image_out = output_pixels(s) * s->out_channels;
-    float *packed = take_floats(&workspace, weight_count(s));
-    float *means = take_floats(&workspace, s->batch * stride),
-          *m2s = take_floats(&workspace, s->batch * stride);
-    size_t *rows_of = (size_t *)(void *)take_floats(&workspace, 2 * s->batch);
-    pack_weights(s, call->weights, packed);
+    channel_map store = {0};
+    const lazy_tensor in = {call->in->data, pad_map(&call->in->map, s->in_channels, &workspace)};
+    if (call->store) store = pad_map(call->store, s->in_channels, &workspace);
+    const float *weights = pack_weights(s, call->weights, &workspace);
+    float *records = take_floats(&workspace, items * 5 * stride);
+    size_t *rows = (size_t *)(void *)take_floats(&workspace, 2 * items);
 #pragma omp parallel for num_threads(call->threads) schedule(dynamic, 1)
-    for (size_t i = 0; i < s->batch; i++) {
-        float *image = workspace + (size_t)omp_get_thread_num() * padded_image(s),
-              *out = call->out + i * image_out;
-        map_image(s, rows, &call->in->map, call->in->data + i * input_pixels(s) * s->in_channels, image);
-        k->forward(s, image, packed, out);
-        if (call->store) rows->map(output_pixels(s), s->out_channels, call->store, out, out);
+    for (size_t item = 0; item < items; item++) {
+        float *tile = workspace + (size_t)omp_get_thread_num() * floats_padded(tile_floats(&p.in));
+        depthwise_forward_job j = {.plan = &p,
+                                   .channels = s->in_channels,
+                                   .in = in,
+                                   .weights = weights,
+                                   .out = call->out,
+                                   .store = call->store ? &store : NULL,
+                                   .fresh = true,
+                                   .tile = tile};
+        if (call->moments) j.moments.pivot = records + item * 5 * stride;
         if (call->moments)
-            rows->moments(output_pixels(s), s->out_channels, out, means + i * stride, m2s + i * stride);
+            j.moments.sum = j.moments.pivot + stride, j.moments.square = j.moments.sum + stride;
+        rows[item] = 0;
+        for (size_t i = p.bands * item / items; i < p.bands * (item + 1) / items; i++, j.fresh = false) {
+            j.band = dense_band_at(&p, i);
+            k->forward(&j);
+            rows[item] += (j.band.last - j.band.first) * p.s.out_width;
+        }
     }
-    if (!call->moments) return;
-    for (size_t i = 0; i < s->batch; i++) rows_of[i] = output_pixels(s);
-    moments_join(s->batch, rows_of, s->out_channels, stride, means, m2s, call->moments);
+    if (call->moments) moments_of_items(items, rows, s->in_channels, stride, records, call->moments);
 }
 
-static void backward_image(const backward_call *call, size_t i, const float *packed, float *mine,
-                           float *weight_part) {
+/* ---- backward ---- */
+
+typedef struct backward_work {
+    const backward_call *call;
+    dense_plan plan;
+    lazy_tensor in;
+    lazy_gradient dy;
+    const float *weights, *center;
+    size_t class_count, channels, stride; /* stride: padded channels */
+    depthwise_class classes[MOST_CLASSES];
+    float *parts, *sums; /* [parts][area][stride], [parts][2][stride] */
+    float *tiles;
+} backward_work;
+
+static size_t backward_tile_floats(const dense_plan *p) {
+    return floats_padded(tile_floats(&p->in)) + floats_padded(tile_floats(&p->out));
+}
+
+static size_t backward_bytes(const convolution_shape *s, int threads) {
+    dense_plan p = plan_of(s, true);
+    size_t floats =
+        packed_floats(s) + padded_map_floats(s->in_channels) + padded_gradient_floats(s->in_channels);
+    floats += s->stride_y * s->stride_x * 2 * floats_padded(2 * p.area) + floats_padded(s->in_channels);
+    floats += p.parts * (p.area + 2) * floats_padded(s->in_channels);
+    return (floats + (size_t)threads * backward_tile_floats(&p)) * sizeof(float);
+}
+
+static void make_class(const dense_plan *p, depthwise_class *k, size_t y, size_t x, float **workspace) {
+    const convolution_shape *s = &p->s;
+    ptrdiff_t step_y, step_x;
+    *k = (depthwise_class){.y = y, .x = x};
+    k->position = (size_t *)(void *)take_floats(workspace, 2 * p->area);
+    k->offset = (size_t *)(void *)take_floats(workspace, 2 * p->area);
+    for (size_t i = 0; i < p->area; i++) {
+        if (!dense_reach(s, y, i / s->size, s->stride_y, &step_y) ||
+            !dense_reach(s, x, i % s->size, s->stride_x, &step_x))
+            continue;
+        k->position[k->positions] = i;
+        k->offset[k->positions++] =
+            (size_t)(step_y - p->out.first_y) * p->out.width + (size_t)(step_x - p->out.first_x);
+    }
+}
+
+static void backward_prepare(backward_work *w, const backward_call *call) {
     const convolution_shape *s = call->shape;
-    const row_kernels *rows = row_kernels_at(call->level);
-    size_t in_row = s->in_width * s->in_channels;
-    float *image = take_floats(&mine, padded_image(s)), *image_delta = take_floats(&mine, padded_image(s));
-    lazy_gradient dy = gradient_at(call->dy, i * output_pixels(s) * s->out_channels);
-    rows->gradient(output_pixels(s), s->out_channels, &dy, mine, false);
-    if (weight_part)
-        map_image(s, rows, &call->in->map, call->in->data + i * input_pixels(s) * s->in_channels, image);
-    if (call->in_delta) memset(image_delta, 0, padded_image(s) * sizeof(float));
-    depthwise_kernels_at(call->level)
-        ->backward(s, image, packed, mine, call->in_delta ? image_delta : NULL, weight_part);
-    if (call->in_delta)
-        for (size_t y = 0; y < s->in_height; y++)
-            rows->scale_add(in_row, 1, interior_row(s, image_delta, y),
-                            call->in_delta + (i * s->in_height + y) * in_row, call->accumulate);
+    float *workspace = call->workspace;
+    *w = (backward_work){.call = call,
+                         .plan = plan_of(s, true),
+                         .channels = s->in_channels,
+                         .stride = floats_padded(s->in_channels)};
+    w->in = (lazy_tensor){call->in->data, pad_map(&call->in->map, s->in_channels, &workspace)};
+    w->dy = pad_gradient(call->dy, s->in_channels, &workspace);
+    w->weights = pack_weights(s, call->weights, &workspace);
+    if (call->sums) w->center = pad_channels(call->sums->center, 0, s->in_channels, &workspace);
+    for (size_t i = 0; i < s->stride_y * s->stride_x; i++)
+        make_class(&w->plan, &w->classes[w->class_count++], i / s->stride_x, i % s->stride_x, &workspace);
+    w->parts = take_floats(&workspace, w->plan.parts * w->plan.area * w->stride);
+    w->sums = take_floats(&workspace, w->plan.parts * 2 * w->stride);
+    w->tiles = workspace;
+}
+
+static void backward_part(const backward_work *w, size_t part, float *tiles) {
+    const dense_plan *p = &w->plan;
+    const backward_call *call = w->call;
+    depthwise_backward_job j = {.plan = p,
+                                .channels = w->channels,
+                                .in = w->in,
+                                .dy = w->dy,
+                                .weights = w->weights,
+                                .classes = w->classes,
+                                .class_count = w->class_count,
+                                .in_delta = call->in_delta,
+                                .accumulate = call->accumulate,
+                                .center = w->center};
+    if (call->weight_delta) j.weight_part = w->parts + part * p->area * w->stride;
+    if (call->sums) j.sum_dz = w->sums + part * 2 * w->stride, j.sum_dz_x = j.sum_dz + w->stride;
+    j.in_tile = take_floats(&tiles, tile_floats(&p->in));
+    j.out_tile = tiles;
+    for (size_t i = p->bands * part / p->parts; i < p->bands * (part + 1) / p->parts; i++, j.add = true) {
+        j.band = dense_band_at(p, i);
+        depthwise_kernels_at(call->level)->backward(&j);
+    }
 }
 
 static void backward(const backward_call *call) {
-    const convolution_shape *s = call->shape;
-    float *workspace = call->workspace;
-    size_t parts = parts_of(s), count = weight_count(s), stride = floats_padded(count),
-           area = s->size * s->size;
-    size_t private_floats = 2 * padded_image(s) + floats_padded(output_pixels(s) * s->out_channels);
-    float *packed = take_floats(&workspace, count), *part = take_floats(&workspace, parts * stride);
-    pack_weights(s, call->weights, packed);
+    backward_work w;
+    backward_prepare(&w, call);
+    size_t area = w.plan.area, part_floats = area * w.stride;
 #pragma omp parallel for num_threads(call->threads) schedule(dynamic, 1)
-    for (size_t i = 0; i < parts; i++) {
-        float *mine = workspace + (size_t)omp_get_thread_num() * private_floats;
-        float *weight_part = call->weight_delta ? part + i * stride : NULL;
-        if (weight_part) memset(weight_part, 0, stride * sizeof(float));
-        for (size_t image = s->batch * i / parts; image < s->batch * (i + 1) / parts; image++)
-            backward_image(call, image, packed, mine, weight_part);
-    }
+    for (size_t i = 0; i < w.plan.parts; i++)
+        backward_part(&w, i, w.tiles + (size_t)omp_get_thread_num() * backward_tile_floats(&w.plan));
+    if (call->sums) sums_of_parts(w.plan.parts, w.channels, w.stride, w.sums, call->sums);
     if (!call->weight_delta) return;
-    memset(packed, 0, stride * sizeof(float));
-    sum_parts(parts, stride, count, part, packed, call->threads);
-    for (size_t c = 0; c < s->in_channels; c++)
-        for (size_t k = 0; k < area; k++) call->weight_delta[c * area + k] += packed[k * s->in_channels + c];
+    sum_parts(w.plan.parts - 1, part_floats, part_floats, w.parts + part_floats, w.parts, call->threads);
+    for (size_t c = 0; c < w.channels; c++)
+        for (size_t k = 0; k < area; k++) call->weight_delta[c * area + k] += w.parts[k * w.stride + c];
 }
 
 const convolution_form convolution_depthwise = {fits, forward_bytes, backward_bytes, forward, backward};

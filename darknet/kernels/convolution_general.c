@@ -51,8 +51,9 @@ static size_t forward_bytes(const convolution_shape *s, int threads) {
 }
 
 static size_t backward_bytes(const convolution_shape *s, int threads) {
-    return ((size_t)threads * buffer_floats(s, true) + parts_of(s) * floats_padded(weight_count(s))) *
-           sizeof(float);
+    size_t floats = (size_t)threads * buffer_floats(s, true) + parts_of(s) * floats_padded(weight_count(s));
+    size_t reduce_bytes = channel_reduce_workspace_bytes(s->batch * input_pixels(s), s->in_channels);
+    return floats * sizeof(float) > reduce_bytes ? floats * sizeof(float) : reduce_bytes;
 }
 
 /* The input cell under output pixel `o` and kernel position (ky, kx), or false outside of the image. */
@@ -175,6 +176,10 @@ static void backward(const backward_call *call) {
     }
     if (call->weight_delta)
         sum_parts(parts, stride, weight_count(s), part, call->weight_delta, call->threads);
+    if (!call->sums) return;
+    const lazy_gradient reader = {.delta = call->in_delta, .data = call->in->data, .map = call->in->map};
+    lazy_gradient_reduce(s->batch * input_pixels(s), s->in_channels, &reader, call->sums->center,
+                         call->sums->sum_dz, call->sums->sum_dz_x, call->workspace, call->threads);
 }
 
 const convolution_form convolution_general = {general_fits, forward_bytes, backward_bytes, forward, backward};

@@ -2,10 +2,6 @@
 #include "kernels/dense_plan.h"
 
 #define MOST_PARTS 16
-#define TILE_BYTES 98304 /* of the tiles of a band together: they share the second-level cache with weights  \
-                          */
-#define LEAST_PIXELS 32  /* fewer leave the weights' loads unpaid */
-#define MOST_PIXELS 256
 
 static size_t ceil_divide(size_t a, size_t b) {
     return (a + b - 1) / b;
@@ -34,19 +30,17 @@ static bool is_plain(const convolution_shape *s) {
     return s->size == 1 && s->stride_y == 1 && s->stride_x == 1 && s->padding == 0;
 }
 
-static size_t choose_band_rows(const dense_plan *p, bool backward) {
+static size_t choose_band_rows(const dense_plan *p, const band_budget *budget, bool backward) {
     const convolution_shape *s = &p->s;
     size_t blocks = p->in_blocks * s->stride_y * s->stride_x + (backward ? p->out_blocks : 0);
-    size_t pixels = TILE_BYTES / (TILE_CHANNELS * sizeof(float)) / blocks;
-    pixels = larger(LEAST_PIXELS, smaller(MOST_PIXELS, pixels));
+    size_t pixels = budget->tile_bytes / (TILE_CHANNELS * sizeof(float)) / blocks;
+    pixels = larger(budget->least_pixels, smaller(budget->most_pixels, pixels));
     size_t rows = larger(1, pixels / s->out_width);
     /* Even bands, and at least a few of them where there is a choice. */
     return ceil_divide(s->out_height, ceil_divide(s->out_height, rows));
 }
 
-/* How far the kernel positions that reach residue r move an output index: (r + padding - k * dilation) /
- * stride. */
-static bool reach(const convolution_shape *s, size_t residue, size_t k, size_t stride, ptrdiff_t *offset) {
+bool dense_reach(const convolution_shape *s, size_t residue, size_t k, size_t stride, ptrdiff_t *offset) {
     ptrdiff_t at = (ptrdiff_t)(residue + s->padding) - (ptrdiff_t)(k * s->dilation);
     if (at % (ptrdiff_t)stride) return false;
     *offset = at / (ptrdiff_t)stride;
@@ -62,13 +56,13 @@ static void out_range(const convolution_shape *s, size_t stride, size_t count, s
     *last = (ptrdiff_t)outputs - 1;
     for (size_t r = 0; r < stride; r++)
         for (size_t k = 0; k < s->size; k++)
-            if (reach(s, r, k, stride, &offset)) {
+            if (dense_reach(s, r, k, stride, &offset)) {
                 if (offset < *first) *first = offset;
                 if ((ptrdiff_t)count - 1 + offset > *last) *last = (ptrdiff_t)count - 1 + offset;
             }
 }
 
-dense_plan dense_plan_of(const convolution_shape *shape, bool backward) {
+dense_plan dense_plan_of(const convolution_shape *shape, const band_budget *budget, bool backward) {
     dense_plan p = {.s = *shape, .area = shape->size * shape->size};
     convolution_shape *s = &p.s;
     if (is_plain(s)) {
@@ -78,7 +72,7 @@ dense_plan dense_plan_of(const convolution_shape *shape, bool backward) {
     }
     p.in_blocks = ceil_divide(s->in_channels, TILE_CHANNELS);
     p.out_blocks = ceil_divide(s->out_channels, TILE_CHANNELS);
-    p.band_rows = choose_band_rows(&p, backward);
+    p.band_rows = choose_band_rows(&p, budget, backward);
     p.bands_per_image = ceil_divide(s->out_height, p.band_rows);
     p.bands = s->batch * p.bands_per_image;
     p.parts = smaller(p.bands, MOST_PARTS);
@@ -187,8 +181,8 @@ void dense_backward_lists(const dense_plan *p, size_t residue_y, size_t residue_
     take_lists(l, p->area * p->out_blocks, p->area * s->out_channels,
                ceil_divide(p->most_in_rows, s->stride_y) * ceil_divide(s->in_width, s->stride_x), workspace);
     for (size_t k = 0; k < p->area; k++) {
-        if (!reach(s, residue_y, k / s->size, s->stride_y, &y) ||
-            !reach(s, residue_x, k % s->size, s->stride_x, &x))
+        if (!dense_reach(s, residue_y, k / s->size, s->stride_y, &y) ||
+            !dense_reach(s, residue_x, k % s->size, s->stride_x, &x))
             continue;
         size_t pixel = (size_t)(y - p->out.first_y) * p->out.width + (size_t)(x - p->out.first_x);
         add_position(l, &p->out, s->out_channels, pixel * TILE_CHANNELS, k, s->in_channels * p->area);

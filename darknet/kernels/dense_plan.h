@@ -28,8 +28,17 @@ typedef struct dense_band {
     size_t image, first, last, in_first, in_last;
 } dense_band;
 
-dense_plan dense_plan_of(const convolution_shape *s, bool backward);
+/* How large a band may be: bytes of its tiles (without halo), pixels. */
+typedef struct band_budget {
+    size_t tile_bytes, least_pixels, most_pixels;
+} band_budget;
+
+dense_plan dense_plan_of(const convolution_shape *s, const band_budget *budget, bool backward);
 dense_band dense_band_at(const dense_plan *p, size_t index);
+
+/* How far kernel position k moves an output index that reaches input indices of residue r (mod stride):
+ * (r + padding - k * dilation) / stride; false when it does not reach them. */
+bool dense_reach(const convolution_shape *s, size_t residue, size_t k, size_t stride, ptrdiff_t *offset);
 
 static inline size_t tile_floats(const tile_geometry *g) {
     return g->blocks * g->plane;

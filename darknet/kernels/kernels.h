@@ -117,6 +117,20 @@ void convolution_backward(const convolution_shape *s, const lazy_tensor *in, con
                           const float *weights, float *in_delta, bool accumulate, float *weight_delta,
                           void *workspace, int threads);
 
+/* The sums that lazy_gradient_reduce would make of the tensor that a convolution reads, seen as the lazy
+ * gradient {in_delta, in->data, in->map}: gathered while in_delta is written, which saves a pass over both.
+ * in_delta must be final with this call. */
+typedef struct gradient_sums {
+    const float *center;      /* [in_channels] */
+    float *sum_dz, *sum_dz_x; /* [in_channels], overwritten */
+} gradient_sums;
+
+/* convolution_backward that also makes these sums; sums NULL, or in_delta NULL, leaves them out. Same
+ * workspace. */
+void convolution_backward_sums(const convolution_shape *s, const lazy_tensor *in, const lazy_gradient *dy,
+                               const float *weights, float *in_delta, bool accumulate, float *weight_delta,
+                               const gradient_sums *sums, void *workspace, int threads);
+
 /* ---- per-channel passes over [pixels][channels] ---- */
 size_t channel_reduce_workspace_bytes(size_t pixels, size_t channels);
 

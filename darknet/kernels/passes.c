@@ -58,7 +58,7 @@ void lazy_gradient_reduce(size_t pixels, size_t channels, const lazy_gradient *g
     for (size_t i = 0; i < chunks.count; i++) {
         lazy_gradient part = gradient_from(g, i * chunks.rows_per_chunk * channels);
         k->reduce(row_chunk_rows(&chunks, i), channels, &part, center, sums + i * stride,
-                  sum_dz_x ? sums_x + i * stride : NULL);
+                  sum_dz_x ? sums_x + i * stride : NULL, false);
     }
     sum_chunks(chunks.count, channels, stride, sums, sum_dz);
     if (sum_dz_x) sum_chunks(chunks.count, channels, stride, sums_x, sum_dz_x);

@@ -16,9 +16,9 @@ typedef struct row_kernels {
                 const lazy_tensor *b, float *out);
     /* mean and m2 of the rows; rows > 0 */
     void (*moments)(size_t rows, size_t channels, const float *x, float *mean, float *m2);
-    /* sums of dz and (unless sum_dz_x is NULL) of dz * (x - center); overwritten */
+    /* sums of dz and (unless sum_dz_x is NULL) of dz * (x - center); overwritten, or added to when add */
     void (*reduce)(size_t rows, size_t channels, const lazy_gradient *g, const float *center, float *sum_dz,
-                   float *sum_dz_x);
+                   float *sum_dz_x, bool add);
     /* y = (accumulate ? y : 0) + alpha * x */
     void (*scale_add)(size_t count, float alpha, const float *x, float *y, bool accumulate);
 } row_kernels;

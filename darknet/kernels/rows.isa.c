@@ -127,15 +127,15 @@ ALWAYS_INLINE void reduce_block(activation_kind kind, size_t rows, size_t channe
 }
 
 static void reduce_rows(size_t rows, size_t channels, const lazy_gradient *g, const float *center,
-                        float *sum_dz, float *sum_dz_x) {
+                        float *sum_dz, float *sum_dz_x, bool add) {
     gradient_constants k;
     constants middle, sum, sum_x;
     for (size_t first = 0; first < channels; first += BLOCK) {
         size_t width = block_width(channels, first);
         gradient_constants_fill(&k, g, first, width);
         constants_fill(&middle, center, 0, first, width);
-        constants_fill(&sum, NULL, 0, 0, width);
-        constants_fill(&sum_x, NULL, 0, 0, width);
+        constants_fill(&sum, add ? sum_dz : NULL, 0, first, width);
+        constants_fill(&sum_x, add ? sum_dz_x : NULL, 0, first, width);
         const float *data = g->data ? g->data + first : NULL;
         WITH_KIND(g->map.activation, reduce_block, rows, channels, width, &k, g->delta + first, data,
                   middle.value, sum.value, sum_x.value);

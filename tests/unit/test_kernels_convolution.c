@@ -110,6 +110,7 @@ static void free_fixture(fixture *f) {
 /* What the reference makes of a fixture, computed once. */
 typedef struct expectation {
     float *out, *stored, *mean, *m2;
+    float *center, *sums; /* of in_delta once: [in_channels], [2][in_channels] */
     float *delta_start, *delta_once, *delta_twice, *weight_start, *weight_once, *weight_twice;
     bool accumulate;
 } expectation;
@@ -129,6 +130,10 @@ static expectation expect(const fixture *f, bool accumulate) {
     e.delta_once = check_copy(e.delta_start, f->in_count),
     e.weight_once = check_copy(e.weight_start, f->weights_count);
     reference_convolution_backward(s, &f->in, &f->dy, f->weights, e.delta_once, accumulate, e.weight_once);
+    e.center = check_random(&r, s->in_channels, -1, 1), e.sums = check_floats(2 * s->in_channels);
+    lazy_gradient reader = {.delta = e.delta_once, .data = f->in.data, .map = f->in.map};
+    reference_lazy_gradient_reduce(f->in_count / s->in_channels, s->in_channels, &reader, e.center, e.sums,
+                                   e.sums + s->in_channels);
     e.delta_twice = check_copy(e.delta_once, f->in_count),
     e.weight_twice = check_copy(e.weight_once, f->weights_count);
     reference_convolution_backward(s, &f->in, &f->dy, f->weights, e.delta_twice, accumulate, e.weight_twice);
@@ -138,6 +143,7 @@ static expectation expect(const fixture *f, bool accumulate) {
 static void free_expectation(const fixture *f, expectation *e) {
     check_free(e->out, f->out_count), check_free(e->stored, f->out_count);
     check_free(e->mean, f->shape.out_channels), check_free(e->m2, f->shape.out_channels);
+    check_free(e->center, f->shape.in_channels), check_free(e->sums, 2 * f->shape.in_channels);
     check_free(e->delta_start, f->in_count), check_free(e->delta_once, f->in_count);
     check_free(e->delta_twice, f->in_count), check_free(e->weight_start, f->weights_count);
     check_free(e->weight_once, f->weights_count), check_free(e->weight_twice, f->weights_count);
@@ -170,14 +176,18 @@ static void check_backward(const fixture *f, const expectation *e, const convolu
     float *delta = check_copy(e->delta_start, f->in_count),
           *weights = check_copy(e->weight_start, f->weights_count);
     size_t bytes = form->backward_bytes(s, threads);
-    float *workspace = check_floats(bytes / sizeof(float));
+    float *workspace = check_floats(bytes / sizeof(float)), *sum = check_floats(2 * s->in_channels);
+    const gradient_sums sums = {e->center, sum, sum + s->in_channels};
     memset(workspace, 0xff, bytes);
-    backward_call call = {s,       &f->in,    &f->dy,  f->weights, delta, e->accumulate,
-                          weights, workspace, threads, level};
+    backward_call call = {s,       &f->in, &f->dy,    f->weights, delta, e->accumulate,
+                          weights, &sums,  workspace, threads,    level};
     form->backward(&call);
     check_close("in_delta", delta, e->delta_once, f->in_count, TOLERANCE);
     check_close("weight_delta", weights, e->weight_once, f->weights_count, TOLERANCE);
+    check_close("sum of dz", sum, e->sums, s->in_channels, TOLERANCE);
+    check_close("sum of dz x", sum + s->in_channels, e->sums + s->in_channels, s->in_channels, TOLERANCE);
     call.in_delta = NULL;
+    call.sums = NULL;
     form->backward(&call);
     check_close("weight_delta alone", weights, e->weight_twice, f->weights_count, TOLERANCE);
     call.in_delta = delta;
@@ -185,7 +195,7 @@ static void check_backward(const fixture *f, const expectation *e, const convolu
     form->backward(&call);
     check_close("in_delta alone", delta, e->delta_twice, f->in_count, TOLERANCE);
     check_free(delta, f->in_count), check_free(weights, f->weights_count);
-    check_free(workspace, bytes / sizeof(float));
+    check_free(workspace, bytes / sizeof(float)), check_free(sum, 2 * s->in_channels);
 }
 
 static void every_form_matches_the_reference(void **state) {
