@@ -40,7 +40,7 @@ static void plan(layer *l, size_t batch, bool training, int threads) {
 static double cross_entropy(const float *predicted, const float *truth, size_t count) {
     double loss = 0.0;
     for (size_t i = 0; i < count; i++)
-        if (truth[i] != 0.0f) loss -= (double)truth[i] * log(fmax((double)predicted[i], 1e-30));
+        if (truth[i] != 0.0f) loss -= (double)truth[i] * log(predicted[i] < 1e-30f ? 1e-30 : (double)predicted[i]);
     return loss;
 }
 

@@ -57,7 +57,7 @@ static bool tally_batch(void *user, const float *images, const int *classes, siz
         int rank = rank_of(row, outputs, classes[n]);
         t->first += rank == 0 && !isnan(row[classes[n]]);
         t->among += rank < t->top && !isnan(row[classes[n]]);
-        t->loss -= log(fmax((double)row[classes[n]], 1e-30));
+        t->loss -= log(row[classes[n]] < 1e-30f ? 1e-30 : (double)row[classes[n]]);
     }
     t->images += count;
     return true;
