@@ -43,11 +43,15 @@ bool plugin_on_checkpoint(void *user, network *net, const darknet_checkpoint *ch
     plugin *p = user;
     epoch_report *r = p->epoch;
     if (!r || r->epoch != checkpoint->epoch) return error_set(e, "the epoch's report is missing");
+    const hdloss_settings *settings = hdloss_settings_of(net);
+    reorder_method wanted = settings ? settings->reorder : REORDER_BOTH;
+    bool segment = wanted == REORDER_SEGMENT || wanted == REORDER_BOTH;
+    bool direct = wanted == REORDER_DIRECT || wanted == REORDER_BOTH;
     network_view view = {0};
     char *path = direct_path(checkpoint->path);
     bool good = path && network_view_create(&view, net, &r->streams.model.accelerator, e) &&
-                sidecar_write(checkpoint->path, &r->streams, &view, r->activation_scales, e) &&
-                write_direct(net, &view, &r->streams.model, r->activation_scales, true, path, e);
+                (!segment || sidecar_write(checkpoint->path, &r->streams, &view, r->activation_scales, e)) &&
+                (!direct || write_direct(net, &view, &r->streams.model, r->activation_scales, true, path, e));
     network_view_free(&view);
     free(path);
     return good;

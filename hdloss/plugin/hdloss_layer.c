@@ -50,7 +50,7 @@ static int read_choice(option_reader *r, const char *key, const char *const *nam
     return fallback;
 }
 
-static const char *const reorder_names[] = {"none", "direct", "segment", NULL}; /* in the order of reorder_method */
+static const char *const reorder_names[] = {"none", "direct", "segment", "both", NULL}; /* in the order of reorder_method */
 static const char *const cost_names[] = {"flips", "energy", NULL};
 static const char *const surrogate_names[] = {"expected", "linear", NULL}; /* in the order of hd_surrogate */
 
@@ -62,7 +62,7 @@ static void read_settings(hdloss_settings *s, option_reader *r) {
     s->sigma_end = read_number(r, "sigma_end", .7, .05, 64.0);
     s->by_energy = read_choice(r, "hd_cost", cost_names, 1) == 1;
     s->surrogate = (hd_surrogate)read_choice(r, "surrogate", surrogate_names, HD_SURROGATE_EXPECTED);
-    s->reorder = (reorder_method)read_choice(r, "reorder", reorder_names, REORDER_SEGMENT);
+    s->reorder = (reorder_method)read_choice(r, "reorder", reorder_names, REORDER_BOTH);
     s->reorder_every = (int)read_number(r, "reorder_every", 0, 0, 1e6);
     const char *accelerator = r->option(r->section, "accelerator");
     if (accelerator) (void)snprintf(s->accelerator, sizeof s->accelerator, "%s", accelerator);
@@ -113,7 +113,7 @@ static bool build(hdloss_layer *own, network *net, error *e) {
 /* Solves the orders anew where they are due. */
 static bool follow_orders(hdloss_layer *own, const network *net, double epoch, error *e) {
     const hdloss_settings *s = &own->settings;
-    if (s->reorder != REORDER_SEGMENT || s->reorder_every == 0) return true;
+    if (s->reorder_every == 0) return true;
     int64_t now = (int64_t)floor(epoch);
     if (own->ordered_epoch >= 0 && now < own->ordered_epoch + s->reorder_every) return true;
     own->ordered_epoch = now;

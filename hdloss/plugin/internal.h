@@ -97,14 +97,15 @@ bool sidecar_write(const char *weights_path, const weight_streams *s, const netw
 bool sidecar_read(const char *weights_path, hd_stream *stream, bool *found, error *e);
 
 /* ---- hdloss_layer.c: the [hdloss] layer ---- */
-typedef enum reorder_method { REORDER_NONE, REORDER_DIRECT, REORDER_SEGMENT } reorder_method;
+/* What the checkpoint hook writes beside a checkpoint. */
+typedef enum reorder_method { REORDER_NONE, REORDER_DIRECT, REORDER_SEGMENT, REORDER_BOTH } reorder_method;
 
 typedef struct hdloss_settings {
     double lambda, ramp_epochs, sigma_start, sigma_end;
     bool by_energy;
     hd_surrogate surrogate;
-    reorder_method reorder; /* which order the loss follows */
-    int reorder_every;      /* epochs between solving it anew; 0: natural order */
+    reorder_method reorder;
+    int reorder_every;      /* the loss follows segment orders, solved anew every so many epochs; 0: the natural order */
     char accelerator[256];  /* "" the default */
 } hdloss_settings;
 
