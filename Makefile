@@ -57,7 +57,7 @@ TEST_SOURCES  := $(wildcard tests/unit/test_*.c tests/gradient/test_*.c tests/go
 TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(TEST_SOURCES))
 TEST_HELPERS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 
-.PHONY: all help setup demo test test-units test-cli bench lint format install clean check-tools
+.PHONY: all help setup demo test test-units test-cli bench bench-hd bench-pytorch lint format install clean check-tools
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -77,7 +77,9 @@ help:
 #: make test            install what is missing, build, run all tests, then again under sanitizers
 #: make test-units      unit, gradient and golden tests of this config (TESTS="test_words test_path" for some)
 #: make test-cli        command-line tests of this config
-#: make bench           kernel and network timings
+#: make bench           each layer's milliseconds, GFLOP/s, GB/s and share of the roofline, as a table and JSON
+#: make bench-pytorch   the same networks in PyTorch and here, turn by turn
+#: make bench-hd        post-training methods on MobileNetV2's shapes: flips, gaps, seconds
 #: make lint            clang-format, clang-tidy, cppcheck
 #: make install         into PREFIX (/usr/local)
 
@@ -158,11 +160,21 @@ test-units: $(if $(TESTS),$(foreach t,$(TESTS),$(filter %/$(t),$(TEST_PROGRAMS))
 test-cli: all
 	@DARKNET=$(abspath $(BUILD))/bin/darknet tests/cli/run $(TESTS)
 
+bench: $(BUILD)/tests/bench/bench_kernels
+	@$<
+
+bench-hd: $(BUILD)/tests/bench/bench_hd
+	@$<
+
+bench-pytorch: all
+	@scripts/setup pytorch
+	@scripts/bench_pytorch
+
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/hdloss
 	install $(BUILD)/bin/darknet $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 $(BUILD)/libdarknet.a $(BUILD)/libdarknet.so $(BUILD)/libhdloss.a $(BUILD)/libhdloss.so $(DESTDIR)$(PREFIX)/lib/
-	install -m 644 darknet/darknet.h hdloss/hdloss.h $(DESTDIR)$(PREFIX)/include/
+	install -m 644 darknet/darknet.h hdloss/*.h $(DESTDIR)$(PREFIX)/include/
 	cp -R cfg $(DESTDIR)$(PREFIX)/share/hdloss/
 
 lint:
