@@ -154,6 +154,8 @@ $(BUILD)/tests/%: tests/%.c $(TEST_HELPERS) $(BUILD)/libplugin.a $(BUILD)/libdar
 	@echo "  $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(INCLUDES) -o $@ $< $(TEST_HELPERS) $(BUILD)/libplugin.a $(BUILD)/libdarknet.a $(BUILD)/libhdloss.a -lcmocka $(LIBS)
 
+test-units test-cli bench bench-hd: export OMP_WAIT_POLICY ?= passive
+
 test-units: $(if $(TESTS),$(foreach t,$(TESTS),$(filter %/$(t),$(TEST_PROGRAMS))),$(TEST_PROGRAMS))
 	@status=0; for t in $^; do echo "== $$t"; $$t || status=1; done; exit $$status
 
