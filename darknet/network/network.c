@@ -137,7 +137,7 @@ static void parse_all(network *net, diagnostics *d) {
         diagnostics_error(d, "%s: has %zu layers; 1 to 10000 are wanted", cfg_path(net->source), count);
         return;
     }
-    net->layers = calloc(count, sizeof *net->layers);
+    net->layers = calloc(count + 1, sizeof *net->layers); /* one more: a layer whose parse failed is destroyed too */
     if (!net->layers) return;
     for (size_t i = 0; i < count; i++) {
         if (!parse_layer(net, (int)i, cfg_section_at(net->source, i + 1), d)) {
@@ -260,13 +260,11 @@ network *network_create(const char *cfg_path_name, const network_settings *setti
 
 void network_destroy(network *net) {
     if (!net) return;
-    for (int i = 0; net->layers && i < net->layer_count + 1; i++) {
+    for (int i = 0; net->layers && i <= net->layer_count && net->layers[i].type; i++) {
         layer *l = &net->layers[i];
-        if (i == net->layer_count && !l->type) break;
-        if (l->type && l->type->destroy) l->type->destroy(l);
+        if (l->type->destroy) l->type->destroy(l);
         memory_free(l->transformed_weights);
         free(l->inputs);
-        if (i == net->layer_count) break;
     }
     free(net->layers);
     net_options_free(&net->options);
