@@ -326,6 +326,10 @@ typedef struct hd_energy_report {
  * flips_per_image. */
 bool hd_energy_plan_level(const hd_energy_table *table, const hd_plan *plan, const hd_flips *flips,
                           hd_energy_report *report, hd_error *error);
+/* The same with a layer's own activations: the PE's part of a flip's cost grows with the ones of the activation it meets, so it is
+ * scaled by mean_popcount (ones of an activation byte, on average) over the table's assumed_activation_popcount. */
+bool hd_energy_plan_level_with(const hd_energy_table *table, const hd_plan *plan, const hd_flips *flips, double mean_popcount,
+                               hd_energy_report *report, hd_error *error);
 /* total += one layer, parts first, then the derived figures from the sums. Start from a zeroed struct. */
 void hd_energy_add(hd_energy_report *total, const hd_energy_report *layer);
 

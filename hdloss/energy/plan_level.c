@@ -38,6 +38,15 @@ static void derive(hd_energy_report *r) {
 
 bool hd_energy_plan_level(const hd_energy_table *table, const hd_plan *plan, const hd_flips *flips,
                           hd_energy_report *report, hd_error *error) {
+    return hd_energy_plan_level_with(table, plan, flips, table->assumed_activation_popcount, report, error);
+}
+
+bool hd_energy_plan_level_with(const hd_energy_table *table, const hd_plan *plan, const hd_flips *flips, double mean_popcount,
+                               hd_energy_report *report, hd_error *error) {
+    if (!(mean_popcount >= 0 && mean_popcount <= HD_MAXIMUM_BITS))
+        return hd_fail(error, "a mean popcount of %g: 0 to %d is wanted", mean_popcount, HD_MAXIMUM_BITS);
+    double assumed = table->assumed_activation_popcount;
+    double share = assumed > 0 ? mean_popcount / assumed : 1;
     double costs[HD_MAXIMUM_BITS];
     const hd_energy_model *model = hd_energy_model_of(table, plan, error);
     if (!model || !hd_bit_costs(table, plan, costs, error)) return false;
@@ -53,7 +62,7 @@ bool hd_energy_plan_level(const hd_energy_table *table, const hd_plan *plan, con
     for (int b = 0; b < plan->accelerator.weight_bits; b++)
         flip_pj += (double)flips->operand_flips_by_bit[b] * (costs[b] - model->propagation_pj_per_flip);
     r.compute_pj =
-        (double)plan->image_passes * flip_pj + model->idle_pj_per_cycle * (double)r.active_pe_cycles;
+        (double)plan->image_passes * flip_pj * share + model->idle_pj_per_cycle * (double)r.active_pe_cycles;
     r.propagation_pj = model->propagation_pj_per_flip * (double)flips->flips_per_image;
     r.clock_pj = model->clock_pj_per_cycle * (double)r.array_pe_cycles;
     derive(&r);

@@ -30,7 +30,10 @@ static void print_head(const weight_streams *s, const loaded_network *loaded, bo
     printf("%s on %s (%dx%d, %s, %s), words %s, %s order\n", network_name(loaded->net), a->name, a->rows, a->cols,
            hd_dataflow_name(a->dataflow), hd_representation_name(a->representation),
            s->sidecar.layer_count ? "from the .stream" : "from the weights", ordered ? "the .stream's" : "natural");
-    if (energy) printf("energy table %s; activations: %s\n", s->model.table.name, s->model.table.assumed_activations);
+    bool measured = s->count && s->items[0].mean_popcount >= 0.0;
+    if (energy)
+        printf("energy table %s%s; activations: %s\n", s->model.table.name, s->model.table.provisional ? " (provisional)" : "",
+               measured ? "measured on the data's first training images" : s->model.table.assumed_activations);
     printf("layer type            weights  zero%%          flips   flips/image    nhd");
     printf(energy ? "   MMAC  util%%  compute uJ  propag. uJ  datapath uJ   clock uJ pJ/MAC\n" : "\n");
 }
@@ -60,6 +63,14 @@ static void print_table(const loaded_network *loaded, const stream_figures *each
     print_row("total", "", total, energy);
 }
 
+static bool measure_on(loaded_network *loaded, const char *data_path, error *e) {
+    data_images images;
+    bool good = data_images_open(&images, loaded->net, data_path, e) &&
+                measure_popcounts(loaded->net, &loaded->streams, data_images_visit, &images, e);
+    data_images_close(&images);
+    return good;
+}
+
 static int report(plugin *p, const command_spec *spec, int argc, char **argv, bool energy) {
     arguments a;
     parse_result parsed = arguments_parse(&a, spec, argc, argv);
@@ -69,7 +80,8 @@ static int report(plugin *p, const command_spec *spec, int argc, char **argv, bo
     error e = {0};
     stream_figures *each = calloc(loaded.streams.count + 1, sizeof *each), total;
     const char *json = option_text(&a, "-json");
-    bool good = each && (!option_given(&a, "-natural") || weight_streams_make_natural(&loaded.streams, &e)) &&
+    bool good = each && (!option_given(&a, "-data") || measure_on(&loaded, option_text(&a, "-data"), &e)) &&
+                (!option_given(&a, "-natural") || weight_streams_make_natural(&loaded.streams, &e)) &&
                 weight_streams_measure(&loaded.streams, network_threads(loaded.net), each, &total, &e);
     if (good && !(json && json[0] == '-' && json[1] == 0)) print_table(&loaded, each, &total, energy);
     if (good && json) good = report_write(report_streams(&loaded.streams, each, &total, energy), json, &e);

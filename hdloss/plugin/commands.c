@@ -32,23 +32,30 @@ void command_unload(loaded_network *loaded) {
     *loaded = (loaded_network){0};
 }
 
-typedef struct data_source {
-    const network *net;
-    const dataset *set;
-} data_source;
+bool data_images_open(data_images *d, const network *net, const char *data_path, error *e) {
+    data_options data;
+    *d = (data_images){.net = net};
+    if (!data_options_read(data_path, &data, e)) return false;
+    d->set = dataset_open(&data, DATA_TRAIN, network_input_shape(net).channels, net->options.seed, e);
+    data_options_free(&data);
+    return d->set != NULL;
+}
 
-static bool visit(void *user, size_t most, image_visitor visitor, void *visit_user, error *e) {
-    const data_source *s = user;
-    return visit_dataset(s->net, s->set, most, visitor, visit_user, e);
+void data_images_close(data_images *d) {
+    if (d->set) dataset_close(d->set);
+    *d = (data_images){0};
+}
+
+bool data_images_visit(void *user, size_t most, image_visitor visitor, void *visit_user, error *e) {
+    const data_images *d = user;
+    return visit_dataset(d->net, d->set, most, visitor, visit_user, e);
 }
 
 float *command_calibrate(loaded_network *loaded, const network_view *view, const char *data_path, error *e) {
-    data_options data;
-    if (!data_options_read(data_path, &data, e)) return NULL;
-    dataset *set = dataset_open(&data, DATA_TRAIN, network_input_shape(loaded->net).channels, loaded->net->options.seed, e);
-    data_source source = {.net = loaded->net, .set = set};
-    float *scales = set ? calibrate_activations(loaded->net, view, loaded->model.accelerator.activation_bits, visit, &source, e) : NULL;
-    if (set) dataset_close(set);
-    data_options_free(&data);
+    data_images images;
+    if (!data_images_open(&images, loaded->net, data_path, e)) return NULL;
+    float *scales =
+        calibrate_activations(loaded->net, view, loaded->model.accelerator.activation_bits, data_images_visit, &images, e);
+    data_images_close(&images);
     return scales;
 }

@@ -42,6 +42,7 @@ typedef struct weight_stream {
     int8_t *streamed; /* words times signs: what is counted; NULL: words */
     float *scales;
     double emphasis; /* hd_lambda= */
+    double mean_popcount; /* ones of an activation byte that the layer reads; negative: not measured, the table's assumption */
 } weight_stream;
 
 typedef struct weight_streams {
@@ -88,6 +89,10 @@ float *calibrate_activations(network *net, const network_view *v, int activation
 hd_integer_network *make_integer_network(const network_view *v, const weight_streams *s, const float *activation_scales, error *e);
 bool evaluate_integer(const hd_integer_network *n, const network *net, image_source source, void *user, int top, evaluation *result,
                       error *e);
+
+/* ---- popcounts.c ---- */
+/* Measures each stream's mean_popcount on the integer network's activations for the first images of the source. */
+bool measure_popcounts(network *net, weight_streams *s, image_source source, void *user, error *e);
 
 /* ---- sidecar_file.c ---- */
 char *sidecar_path(const char *weights_path); /* malloc'ed */
@@ -147,6 +152,14 @@ typedef struct loaded_network {
 /* CFG and WEIGHTS (positions 0 and 1), -accelerator, -threads. Prints what is wrong; false after an error. */
 bool command_load(plugin *p, const arguments *a, loaded_network *loaded);
 void command_unload(loaded_network *loaded);
+/* The training images of a -data file as an image_source: open, hand &source to whoever wants images, close. */
+typedef struct data_images {
+    const network *net;
+    dataset *set;
+} data_images;
+bool data_images_open(data_images *d, const network *net, const char *data_path, error *e);
+void data_images_close(data_images *d);
+bool data_images_visit(void *user, size_t most, image_visitor visitor, void *visit_user, error *e);
 /* Activation scales from the -data file's training images. NULL and a sentence on error. */
 float *command_calibrate(loaded_network *loaded, const network_view *view, const char *data_path, error *e);
 

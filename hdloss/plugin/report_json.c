@@ -44,6 +44,8 @@ static json_t *layer_entry(const weight_stream *w, const stream_figures *f, bool
     json_t *rest = figures(f, energy);
     if (entry && rest) json_object_update(entry, rest);
     if (entry) json_object_set_new(entry, "ordered", json_boolean(w->plan.orders != NULL));
+    if (entry && energy && w->mean_popcount >= 0.0)
+        json_object_set_new(entry, "activation_mean_popcount", json_real(w->mean_popcount));
     json_decref(rest);
     return entry;
 }
