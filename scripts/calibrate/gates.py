@@ -119,11 +119,23 @@ class GateSimulator:
             if word[:1] != ["result"] or not word[3].isdigit():
                 continue
             cycle, column, value = int(word[1]) - flush, int(word[2]), int(word[3])
-            # The bottom row's sum of local step t is out at t + rows + column + 1 (the bench prints before the edge).
-            t = cycle - column - array.rows - 1
-            if schedule.local or t < 0 or t >= len(schedule.first):
+            expected = self._expected_result(cycle, column, schedule, signals, array)
+            if expected is None:
                 continue
             checked += 1
-            if value != signals["psum"][t, array.rows - 1, column]:
+            if value != expected:
                 raise RuntimeError(f"{self.netlist.name}: the gate-level array's result in cycle {cycle} is wrong")
         return energies[flush:flush + cycles], checked
+
+    @staticmethod
+    def _expected_result(cycle, column, schedule, signals, array):
+        """The sum that a column puts out in a cycle, by the cycle model; None outside the layer."""
+        if not schedule.local:  # the bottom row's sum of local step t is out at t + rows + column + 1
+            t = cycle - column - array.rows - 1
+            return signals["psum"][t, array.rows - 1, column] if 0 <= t < len(schedule.first) else None
+        local = cycle - column - 1  # row r puts out its last sum r cycles after the first flag of the next tile
+        starts = np.array(schedule.starts + [len(schedule.first) - 1])
+        tile = int(np.searchsorted(starts, local, side="right")) - 1
+        if tile < 1 or local - starts[tile] >= array.rows:
+            return None
+        return signals["psum"][starts[tile] - 1, local - starts[tile], column]

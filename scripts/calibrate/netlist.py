@@ -236,6 +236,12 @@ class Netlist:
         net.slew = (CLOCK_SLEW_NS,) * 2 if net.clock else (rise_slew, fall_slew)
         arrival[net.name] = latest
 
+    def use_wires(self, wire_pf):
+        """Replaces estimated wire capacitances by measured ones, {net: pF}."""
+        for name, net in self.nets.items():
+            net.wire_pf = wire_pf.get(name, net.wire_pf)
+        self._timing()
+
     # ------------------------------------------------------------------------------------------- energy
 
     def energies(self):

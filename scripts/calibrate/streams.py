@@ -1,6 +1,8 @@
 """Operand streams for calibration: controlled flip rates, operand statistics as networks have them, reordered and
 trellis-rounded weights, and layers of a trained network. A stream is a schedule on an array and some of its elements.
 """
+import json
+import os
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -104,7 +106,9 @@ def _weights(rng, array, tiles, steps, source):
     """Weight words: [tiles][steps][rows], or [tiles][rows] when weights are held."""
     kind, value = source
     if array.dataflow == "weight_stationary":
-        if kind in ("flips", "per bit"):
+        if kind == "per bit":
+            return markov_words(rng, (1, tiles, ROWS), value)[0]
+        if kind == "flips":
             return rng.integers(0, 256, (tiles, ROWS))
         return model.encode_weight(laplace_weights(rng, (tiles, ROWS), value), array.representation)
     if kind in ("flips", "per bit"):
@@ -136,14 +140,15 @@ def _activations(rng, array, tiles, steps, source):
     return words.reshape(tiles, steps, -1)
 
 
-def _make(name, kind, array, seed, cycles, steps, weights, activations):
+def _make(name, kind, array, seed, cycles, steps, weights, activations, rows_picked=2):
     rng = np.random.default_rng([seed, sum(map(ord, name))])
     tiles = max(2, cycles // steps)
     signed = activations[0] in ("signed", "flips") and bool(rng.integers(2)) or activations[0] == "signed"
     w = _weights(rng, array, tiles, steps, weights)
     x = _activations(rng, array, tiles, steps, activations)
     # Sums grow down a column: two rows of it. Where sums stay, all rows are alike.
-    rows = [int(rng.integers(ROWS))] if array.dataflow == "output_stationary" else rng.permutation(ROWS)[:2]
+    picks = rows_picked // 2 if array.dataflow == "output_stationary" else rows_picked
+    rows = rng.permutation(ROWS)[:picks]
     return Stream(name, kind, _schedule(array, w, x), array, signed, [(int(r), 0) for r in rows])
 
 
@@ -158,22 +163,34 @@ def controlled(array, seed, cycles, rates=FLIP_RATES):
         if array.dataflow == "output_stationary":
             out.append(_make(f"flip rate {rate:.2f}, relu", "flip rate", array, seed, cycles, 72, ("flips", rate),
                              ("relu", 60, {})))
-            out.append(_make(f"flip rate {rate:.2f}, activation held", "flip rate", array, seed, cycles, 48,
-                             ("flips", rate), ("flips", 0.0, {})))
+            out.append(_make(f"flip rate {rate:.2f}, activations slow", "flip rate", array, seed, cycles, 48,
+                             ("flips", rate), ("flips", 0.05, {})))
         else:
             out.append(_make(f"flip rate {rate:.2f}, relu", "flip rate", array, seed, cycles, 32, ("flips", rate),
                              ("flips", rate, {}) if weight_stationary else ("relu", 60, {})))
     return out
 
 
-def per_bit(array, seed, cycles, count):
-    """Every bit with a flip rate of its own, so that bits can be told apart."""
+def per_bit(array, seed, cycles, quick):
+    """Bits with flip rates of their own, so that bits can be told apart: one bit busy and the others nearly still, and
+    random mixtures."""
     rng, out = np.random.default_rng([seed, 7]), []
-    for i in range(count):
-        rates = rng.choice([0.02, 0.1, 0.25, 0.5], 8)
-        activations = ("flips", rng.choice([0.02, 0.1, 0.25, 0.5], 8), {}) if i % 2 else ("relu", 50 + 10 * i, {})
-        out.append(_make(f"per bit {i}", "per bit", array, seed, cycles, 40, ("per bit", rates), activations))
+    mixtures = [np.where(np.arange(8) == bit, 0.4, 0.04) for bit in range(8)]
+    mixtures += [rng.choice([0.02, 0.1, 0.25, 0.5], 8) for _ in range(2 if quick else 8)]
+    held_weights = array.dataflow == "weight_stationary"
+    for i, rates in enumerate(mixtures):
+        name = f"bit {i} busy" if i < 8 else f"mixture {i - 8}"
+        still = ("flips", 0.02, {})
+        activations = still if held_weights else ("relu", 60, {"zero_fraction": 0.45})
+        # Short tiles: held weights change once a tile, and a held activation must not decide the figure.
+        out.append(_make(name, "per bit", array, seed, 2 * cycles, 8 if held_weights else 16, ("per bit", rates),
+                         activations, 4))
     return out
+
+
+def idle(array, seed):
+    """Tiles shorter than the array has rows: most cycles write nothing."""
+    return [_make("idle", "idle", array, seed, 16, 2, ("flips", 0.5), ("flips", 0.5, {}))]
 
 
 TRAINING = [("natural", 18, "relu", 60, 0.45), ("natural", 32, "signed", 40, 0), ("natural", 10, "relu6", 110, 0.3),
@@ -198,7 +215,7 @@ def statistics(array, seed, cycles, families, steps):
 
 def training_set(array, seed, cycles, quick):
     rates = (0.0, 0.1, 0.3, 0.5) if quick else FLIP_RATES
-    return (controlled(array, seed, cycles, rates) + per_bit(array, seed, cycles, 4 if quick else 10)
+    return (controlled(array, seed, cycles, rates) + per_bit(array, seed, cycles, quick)
             + statistics(array, seed, cycles, TRAINING[::2] if quick else TRAINING, (24, 64)))
 
 
@@ -207,6 +224,56 @@ def held_out_set(array, seed, cycles, quick):
     rates = (0.15,) if quick else (0.03, 0.15, 0.25, 0.45)
     return (controlled(array, seed, cycles, rates)
             + statistics(array, seed, cycles, HELD_OUT[::2] if quick else HELD_OUT, (40, 96)))
+
+
+# ------------------------------------------------------------------------------------ trained layers
+
+LAYERS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "layers.json")
+
+
+def trained_layers():
+    """{name: Layer} of the network that train_layers.py trained."""
+    with open(LAYERS) as f:
+        records = json.load(f)
+    out = {}
+    for r in records:
+        weights = np.array(r["weights"]).reshape(r["filters"], r["channels"] // r["groups"], r["size"], r["size"])
+        activations = np.array(r["activations"]).reshape(r["channels"], r["height"], r["width"])
+        out[r["name"]] = model.Layer(weights, activations, r["stride"], r["padding"], r["groups"],
+                                     r["activation_signed"])
+    return out
+
+
+def layer_excerpt(layer, array, cycles, where=0.5):
+    """(schedule, tiles) of about `cycles` cycles of a layer's tiles, from the given fraction of all tiles on."""
+    tiles = model.tiles(layer, array)
+    start, chosen, length = int(where * len(tiles)), [], 0
+    while start + len(chosen) < len(tiles) and (not chosen or length < cycles):
+        tile = tiles[start + len(chosen)]
+        if tile.steps > 1.5 * cycles:  # a whole image of pixels, or a long reduction: the middle of it
+            cut = slice((tile.steps - cycles) // 2, (tile.steps - cycles) // 2 + cycles)
+            streams_too = array.dataflow == "output_stationary"
+            tile = model.Tile(tile.left[cut], tile.top[cut] if streams_too else tile.top, tile.rows_used,
+                              tile.columns_used, tile.outputs if streams_too else tile.outputs[cut])
+        chosen.append(tile)
+        length += max(tile.steps, array.rows)
+    return model.schedule_tiles(chosen, layer, array), chosen
+
+
+def layer_streams(array, seed, cycles, names):
+    """Single elements of trained layers on an 8 x 8 array."""
+    rng, out = np.random.default_rng([seed, 11]), []
+    layers = trained_layers()
+    for name in names:
+        layer = layers[name]
+        if layer.depthwise != (array.dataflow == "output_stationary") and layer.depthwise:
+            continue
+        square = model.Array(ROWS, ROWS, array.dataflow, array.representation, array.accumulator_bits)
+        schedule, tiles = layer_excerpt(layer, square, cycles, 0.3 + 0.3 * rng.random())
+        rows, columns = min(t.rows_used for t in tiles), min(t.columns_used for t in tiles)
+        picks = [(int(rng.integers(rows)), int(rng.integers(columns))) for _ in range(3)]
+        out.append(Stream("layer " + name, "layer", schedule, square, layer.activation_signed, picks))
+    return out
 
 
 # --------------------------------------------------------------------------------- one element's ports

@@ -16,7 +16,7 @@ module arithmetic_bench;
     reg clk = 0, enable = 1, first = 0;
     reg [A-1:0] psum_in = 0, expected = 0;
     wire [A-1:0] psum_through, psum_local;
-    accumulator #(.BITS(A), .LOCAL(0)) through (
+    accumulator #(.BITS(A), .LOCAL(0), .NEGATES(1)) through (
         .clk(clk), .enable(enable), .first(first), .product(product_sm), .negate(negate_sm), .psum_in(psum_in),
         .psum(psum_through));
     accumulator #(.BITS(A), .LOCAL(1)) in_place (

@@ -57,14 +57,14 @@ module array_bench;
                         base       <= base + ones({{(64 - A){1'b0}},
                                                    last_base ^ dut.row[r].column[c].element.accumulate.base});
                         sum        <= sum + ones({{(64 - A){1'b0}},
-                                                  last_sum ^ dut.row[r].column[c].element.accumulate.sum[A:1]});
+                                                  last_sum ^ dut.row[r].column[c].element.accumulate.sum});
                     end
                     last_weight     <= dut.row[r].column[c].weight_out;
                     last_activation <= dut.row[r].column[c].activation_out;
                     last_psum       <= dut.row[r].column[c].psum_out;
                     last_product    <= signed_product;
                     last_base       <= dut.row[r].column[c].element.accumulate.base;
-                    last_sum        <= dut.row[r].column[c].element.accumulate.sum[A:1];
+                    last_sum        <= dut.row[r].column[c].element.accumulate.sum;
                 end
                 always @(posedge report)
                     $display("toggles %0d %0d %0d %0d %0d %0d %0d %0d", r, c, weight, activation, psum, product, base, sum);

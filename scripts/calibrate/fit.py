@@ -1,0 +1,204 @@
+"""The energy models that calibration fits, and their residuals.
+
+A Sample is one element under one stream: features and energies a cycle. Energies are pJ; `datapath` is all parts but the
+clock. Every fit weighs streams alike: a cycle's error relative to its stream's mean energy, and, nine times as heavily,
+the stream's mean itself, since totals are what the models are for.
+"""
+from dataclasses import dataclass
+
+import numpy as np
+
+import array_model as model
+from netlist import PARTS
+
+# The transferable model's terms and the names the table gives their coefficients.
+TERMS = (("a0", None), ("aw", "weight"), ("ax", "activation"), ("as", "sign"), ("app", "partial_products"),
+         ("ap", "product"), ("ab", "psum_in"), ("an", "psum_out"))
+LEAST_MEAN_PJ = 2.0     # streams of less energy do not weigh more
+MEAN_WEIGHT = 9.0
+STATISTICS_WEIGHT = 2.0  # streams as networks have them against made-up flip rates
+WINDOW = 96             # cycles: the plan level's fits see means over windows
+CLOCK = PARTS.index("clock")
+
+
+@dataclass
+class Sample:
+    kind: str
+    name: str
+    signed: bool
+    features: dict       # name -> [cycles]
+    bit_flips: np.ndarray  # [cycles][8] flips of the element's weight register
+    energies: np.ndarray  # [cycles][parts + 2]
+    ones: np.ndarray     # [cycles] ones in the activation register
+    enabled: np.ndarray  # [cycles] whether the step was valid
+
+    @property
+    def datapath(self):
+        return self.energies[:, :len(PARTS)].sum(axis=1) - self.energies[:, CLOCK]
+
+    def matrix(self, root=False):
+        """[cycles][terms], the first column ones; root: one more, the square root of the partial products' flips."""
+        columns = [np.ones(len(self.energies))] + [self.features[f] for _, f in TERMS[1:]]
+        if root:
+            columns.append(np.sqrt(self.features["partial_products"]))
+        return np.column_stack(columns).astype(float)
+
+
+def sample(stream, signals, features, row, column, energies):
+    """Drops the first cycle, which starts from the flush."""
+    def at(a): return a[1:, row, column]
+    weight = signals["weight"][:, row, column]
+    flips = weight[1:] ^ weight[:-1]
+    return Sample(stream.kind, stream.name, stream.signed, {k: at(v) for k, v in features.items()},
+                  (flips[:, None] >> np.arange(8)) & 1, energies[1:],
+                  model.popcount(at(signals["activation"])),
+                  stream.schedule.valid[1:, row] & stream.schedule.active[1:, column])
+
+
+# ----------------------------------------------------------------------------------------------- solvers
+
+def least_squares(matrix, target):
+    return np.linalg.lstsq(matrix, target, rcond=None)[0]
+
+
+def non_negative(matrix, target):
+    """Least squares with coefficients >= 0, by coordinate descent on the normal equations."""
+    gram, right = matrix.T @ matrix, matrix.T @ target
+    x = np.zeros(len(right))
+    for _ in range(20000):
+        before = x.copy()
+        for i in range(len(x)):
+            if gram[i, i] > 0:
+                x[i] = max(0.0, x[i] + (right[i] - gram[i] @ x) / gram[i, i])
+        if np.abs(x - before).max() <= 1e-12 * max(1.0, np.abs(x).max()):
+            break
+    return x
+
+
+def _weighted(samples, rows_of, target_of):
+    """The weighted system over cycles and stream means."""
+    matrix, target = [], []
+    for s in samples:
+        rows, energy = rows_of(s), target_of(s)
+        scale = np.sqrt(STATISTICS_WEIGHT if s.kind == "statistics" else 1.0) / max(s.datapath.mean(), LEAST_MEAN_PJ)
+        matrix += [rows * scale / np.sqrt(len(rows)), rows.mean(axis=0, keepdims=True) * scale * np.sqrt(MEAN_WEIGHT)]
+        target += [energy * scale / np.sqrt(len(rows)), [energy.mean() * scale * np.sqrt(MEAN_WEIGHT)]]
+    return np.concatenate(matrix), np.concatenate(target)
+
+
+# ------------------------------------------------------------------------------------------------ models
+
+def transferable(samples, root=False):
+    return least_squares(*_weighted(samples, lambda s: s.matrix(root), lambda s: s.datapath))
+
+
+def parts(samples):
+    """{part: non-negative coefficients of the same terms}: attribution by cell instance."""
+    out = {}
+    for k, name in enumerate(PARTS):
+        if k != CLOCK:
+            out[name] = non_negative(*_weighted(samples, lambda s: s.matrix(), lambda s, k=k: s.energies[:, k]))
+    return out
+
+
+def error_percent(coefficients, s, root=False):
+    return 100 * ((s.matrix(root) @ coefficients).mean() / s.datapath.mean() - 1)
+
+
+def _windows(samples):
+    """Means over windows: flips by bit, activation flips, ones in the activation, datapath energy."""
+    rows = []
+    for s in samples:
+        values = np.column_stack([s.bit_flips, s.features["activation"], s.ones, s.datapath])
+        rows += [block.mean(axis=0) for block in np.array_split(values, max(1, len(values) // WINDOW))]
+    return np.array(rows)
+
+
+def bit_costs(samples, held_weights):
+    """(cost of a flip of each bit, energy of a cycle without weight flips, mean ones of an activation): non-negative
+    regression over windows of streams with activations as after a rectifier.
+
+    Where activations are held or stream beside the weights, a flip's cost goes with the ones it meets: a window's flips
+    are scaled by its activations' ones over the mean, so that the costs are those of the mean activation. Where weights
+    are held, the streaming activations' flips are a term of their own, and the cycle's energy is that of the mean
+    activation flips."""
+    chosen = [s for s in samples if not s.signed and ("relu" in s.name or s.kind == "per bit")]
+    values = _windows(chosen)
+    typical = [s for s in chosen if s.kind == "statistics"]
+    mean_ones = float(np.mean([s.ones.mean() for s in typical]))
+    flips, activation, ones, energy = values[:, :8], values[:, 8:9], values[:, 9:10], values[:, 10]
+    columns = [np.ones((len(values), 1))]
+    columns += [flips, activation] if held_weights else [flips * ones / mean_ones]
+    scale = 1 / np.maximum(energy, LEAST_MEAN_PJ)
+    x = non_negative(np.concatenate(columns, axis=1) * scale[:, None], energy * scale)
+    idle = x[0]
+    if held_weights:
+        idle += x[9] * float(np.mean([s.features["activation"].mean() for s in typical]))
+    return x[1:9], idle, mean_ones
+
+
+PLAN_TERMS = ("cycle", "flip", "sign_flip", "partial_product_flip", "activation_flip")
+
+
+def plan_matrix(s):
+    """What the plan level knows: flips by bit, and partial products as flips x mean popcount of the activations; where
+    activations stream, theirs too."""
+    flips, sign = s.features["weight"].mean(), s.features["sign"].mean()
+    return np.array([1.0, flips, sign, flips * s.ones.mean(), s.features["activation"].mean()])
+
+
+def plan(samples):
+    matrix, target = [], []
+    for s in samples:
+        mean = s.datapath.mean()
+        weight = np.sqrt(STATISTICS_WEIGHT if s.kind == "statistics" else 1.0) / max(mean, LEAST_MEAN_PJ)
+        matrix.append(plan_matrix(s) * weight)
+        target.append(mean * weight)
+    return non_negative(np.array(matrix), np.array(target))
+
+
+def line(samples, feature="weight"):
+    """Energy as a straight line in the Hamming distance, over flip-rate streams: intercept, slope, R^2, worst error %."""
+    points = np.array([(s.features[feature].mean(), s.datapath.mean()) for s in samples if s.kind == "flip rate"])
+    x = least_squares(np.column_stack([np.ones(len(points)), points[:, 0]]), points[:, 1])
+    fitted = x[0] + x[1] * points[:, 0]
+    r2 = 1 - ((points[:, 1] - fitted) ** 2).sum() / ((points[:, 1] - points[:, 1].mean()) ** 2).sum()
+    busy = points[:, 1] > LEAST_MEAN_PJ
+    worst = float(np.abs(fitted[busy] / points[busy, 1] - 1).max() * 100)
+    return dict(intercept=float(x[0]), slope=float(x[1]), r2=float(r2), worst=worst)
+
+
+def line_error_percent(fitted, s, feature="weight"):
+    return 100 * ((fitted["intercept"] + fitted["slope"] * s.features[feature].mean()) / s.datapath.mean() - 1)
+
+
+def slope_through_zero(x, y):
+    return float((x @ y) / (x @ x)) if (x @ x) > 0 else 0.0
+
+
+def propagation(samples, operand):
+    """(pJ of a flip in register and link, R^2)."""
+    x = np.concatenate([s.features[operand] for s in samples]).astype(float)
+    y = np.concatenate([s.energies[:, [PARTS.index(operand + "_register"), PARTS.index(operand + "_link")]].sum(axis=1)
+                        for s in samples])
+    slope = slope_through_zero(x, y)
+    spread = ((y - y.mean()) ** 2).sum()
+    return slope, float(1 - ((y - slope * x) ** 2).sum() / spread) if spread > 0 else 1.0
+
+
+def clock(samples):
+    """(pJ of a cycle with a step, of a cycle without)."""
+    on = np.concatenate([s.energies[s.enabled, CLOCK] for s in samples])
+    off = np.concatenate([s.energies[~s.enabled, CLOCK] for s in samples])
+    return float(np.median(on)), float(np.median(off)) if len(off) else 0.0
+
+
+def glitch_ratio(samples):
+    """Energy with delays / energy of the settled changes alone."""
+    return float(sum(s.datapath.sum() for s in samples) / sum(s.energies[:, len(PARTS)].sum() for s in samples))
+
+
+def summary(errors):
+    """Median and worst of absolute errors."""
+    e = np.abs(np.asarray(errors, float))
+    return (float(np.median(e)), float(e.max())) if len(e) else (0.0, 0.0)
