@@ -29,6 +29,9 @@ int command_ops(program *p, int argc, char **argv);
 /* ---- shared ---- */
 /* Builds the network of a cfg and prints what was wrong with the cfg on stderr (all mistakes). NULL after an error. */
 network *command_network(program *p, const char *cfg_path, network_settings *settings);
+/* Reads the command line and the data file that is its first word, runs `run` with both, and frees the data. */
+int command_with_data(program *p, const command_spec *spec, int argc, char **argv,
+                      int (*run)(program *p, const arguments *a, const data_options *data));
 /* The threads option's value, 0 when absent; false after an error. */
 bool command_threads(const arguments *a, int *threads);
 

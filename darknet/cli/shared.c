@@ -26,6 +26,19 @@ network *command_network(program *p, const char *cfg_path_name, network_settings
     return net;
 }
 
+int command_with_data(program *p, const command_spec *spec, int argc, char **argv,
+                      int (*run)(program *p, const arguments *a, const data_options *data)) {
+    arguments a;
+    parse_result parsed = arguments_parse(&a, spec, argc, argv);
+    if (parsed != PARSE_OK) return parsed == PARSE_ERROR;
+    error e = {0};
+    data_options data;
+    if (!data_options_read(a.positions[0], &data, &e)) return fail("%s", e.message);
+    int status = run(p, &a, &data);
+    data_options_free(&data);
+    return status;
+}
+
 bool command_threads(const arguments *a, int *threads) {
     *threads = 0;
     return option_int(a, "-threads", 1, 1024, threads);

@@ -70,13 +70,5 @@ static int run(program *p, const arguments *a, const data_options *data) {
 }
 
 int command_classifier_valid(program *p, int argc, char **argv) {
-    arguments a;
-    parse_result parsed = arguments_parse(&a, &spec, argc, argv);
-    if (parsed != PARSE_OK) return parsed == PARSE_ERROR;
-    error e = {0};
-    data_options data;
-    if (!data_options_read(a.positions[0], &data, &e)) return fail("%s", e.message);
-    int status = run(p, &a, &data);
-    data_options_free(&data);
-    return status;
+    return command_with_data(p, &spec, argc, argv, run);
 }
