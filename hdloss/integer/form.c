@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "integer/form.h"
+#include "integer/internal.h"
 #include "integer/requantise.h"
 
 size_t hd_integer_scale_count(const hd_network *network) {
@@ -71,8 +72,14 @@ static bool check_node(const hd_network *network, int at, hd_error *error) {
             width = source ? source->out_width : network->width;
         int depth = source ? source->out_channels : network->channels;
         channels += depth;
-        if (height != node->in_height || width != node->in_width ||
-            (depth != node->in_channels && (j == 0 || node->type != HD_NODE_ROUTE)))
+        bool shorter = node->type == HD_NODE_SHORTCUT && j == 1 &&
+                       hd_integer_overlap_exists(node->in_height, node->in_width, height, width);
+        bool differs = height != node->in_height || width != node->in_width || depth != node->in_channels;
+        if (shorter && differs && node->alpha != 1.0f)
+            return hd_fail(error, "layer %d (%s): adds layers of different shapes with alpha %g; only alpha=1 is supported there",
+                           node->index, name, (double)node->alpha);
+        if (!shorter && (height != node->in_height || width != node->in_width ||
+                         (depth != node->in_channels && (j == 0 || node->type != HD_NODE_ROUTE))))
             return hd_fail(error,
                            "layer %d (%s): input %d is %d x %d x %d, not %d x %d x %d as this layer wants",
                            node->index, name, j, height, width, depth, node->in_height, node->in_width,

@@ -58,7 +58,7 @@ struct hd_integer_network {
 /* One thread's memory. */
 typedef struct hd_integer_workspace {
     uint8_t *arena;    /* tensors of a chunk, where their places say */
-    int32_t *integers; /* [chunk][widest sums or logits] */
+    int32_t *integers; /* [chunk][widest sums or logits]; also where a shortcut's smaller input is spread out */
 } hd_integer_workspace;
 
 bool hd_integer_workspace_allocate(const hd_integer_network *network, hd_integer_workspace *w);
@@ -96,6 +96,16 @@ bool hd_integer_plan_memory(hd_integer_place *places, int count, size_t *arena_b
 /* The byte of integer 0. */
 static inline uint8_t hd_zero_byte(const hd_integer_tensor *tensor) {
     return tensor->is_signed ? 128 : 0;
+}
+
+/* ---- overlap.c: shortcuts of tensors of different shapes ---- */
+/* Whether one size is a whole multiple of the other, the same in both directions. */
+bool hd_integer_overlap_exists(int height, int width, int other_height, int other_width);
+/* output[images][out's shape]: the input on the overlap, its zero elsewhere. */
+void hd_integer_spread_overlap(const hd_integer_tensor *out, const hd_integer_tensor *in, const uint8_t *input, size_t images,
+                               uint8_t *output);
+static inline bool hd_integer_same_shape(const hd_integer_tensor *a, const hd_integer_tensor *b) {
+    return a->height == b->height && a->width == b->width && a->channels == b->channels;
 }
 
 /* count * bytes zeroed, 64-byte aligned, at least one byte; freed with free(). NULL when too large or out of

@@ -58,6 +58,16 @@ static void route(const hd_integer_network *network, const hd_integer_step *step
     }
 }
 
+/* The second input of a shortcut in the shape of its output. */
+static const uint8_t *second_term(const hd_integer_network *network, const hd_integer_step *step, const hd_integer_tensor *out,
+                                  const hd_integer_workspace *w, size_t images) {
+    const uint8_t *bytes = tensor_bytes(network, w, step->inputs[1]);
+    const hd_integer_tensor *in = &network->places[step->inputs[1]].tensor;
+    if (hd_integer_same_shape(in, out)) return bytes;
+    hd_integer_spread_overlap(out, in, bytes, images, (uint8_t *)w->integers);
+    return (const uint8_t *)w->integers;
+}
+
 void hd_integer_run_step(const hd_integer_network *network, int index, const hd_integer_workspace *w,
                          size_t images) {
     const hd_integer_step *step = &network->steps[index];
@@ -81,7 +91,7 @@ void hd_integer_run_step(const hd_integer_network *network, int index, const hd_
         average_pool(network, step, input, images, hd_zero_byte(tensor), w->integers, output);
         break;
     case HD_STEP_SUM:
-        kernels->sum(&step->sum, input, tensor_bytes(network, w, step->inputs[1]), count, output);
+        kernels->sum(&step->sum, input, second_term(network, step, tensor, w, images), count, output);
         break;
     case HD_STEP_ROUTE:
         route(network, step, w, images, output);
@@ -165,6 +175,10 @@ static size_t most_integers(const hd_integer_network *network) {
         if (network->steps[i].type == HD_STEP_AVERAGE_POOL &&
             (size_t)network->steps[i].window.in_channels > most)
             most = (size_t)network->steps[i].window.in_channels;
+    for (int i = 0; i < network->layer_count; i++) { /* bytes, four to an integer */
+        size_t bytes = elements(&network->places[1 + i].tensor) + HD_INTEGER_SLACK;
+        if (network->steps[i].type == HD_STEP_SUM && bytes / 4 + 1 > most) most = bytes / 4 + 1;
+    }
     return most;
 }
 

@@ -172,15 +172,33 @@ static void pool_node(state *s, int at) {
             }
 }
 
+/* The second input at (y, x, c) of a shortcut's output: 0 off the overlap of the two shapes. */
+static int second_input(const state *s, const hd_node *n, int y, int x, int c) {
+    int from = n->inputs[1];
+    const hd_node *source = from < 0 ? NULL : &s->made->nodes[from];
+    int height = source ? source->out_height : s->made->network.height;
+    int width = source ? source->out_width : s->made->network.width;
+    int depth = source ? source->out_channels : s->made->network.channels;
+    if (c >= depth) return 0;
+    if (width >= n->out_width) {
+        int r = width / n->out_width;
+        return s->activations[1 + from][((y * r) * width + x * r) * depth + c];
+    }
+    int r = n->out_width / width;
+    if (y % r || x % r || y / r >= height || x / r >= width) return 0;
+    return s->activations[1 + from][((y / r) * width + x / r) * depth + c];
+}
+
 static void shortcut_node(state *s, int at) {
     const hd_node *n = &s->made->nodes[at];
     double before = (double)scale_before(s, at);
     fixed a = fixed_point((double)n->alpha * (double)s->forms[1 + n->inputs[0]].scale / before);
     fixed b = fixed_point((double)n->beta * (double)s->forms[1 + n->inputs[1]].scale / before);
-    for (size_t i = 0; i < made_elements(s->made, at); i++)
-        s->activations[1 + at][i] = finish(s, at,
-                                           requantise(s->activations[1 + n->inputs[0]][i], a) +
-                                               requantise(s->activations[1 + n->inputs[1]][i], b));
+    for (int i = 0; i < (int)made_elements(s->made, at); i++) {
+        int c = i % n->out_channels, x = i / n->out_channels % n->out_width, y = i / n->out_channels / n->out_width;
+        s->activations[1 + at][i] = finish(
+            s, at, requantise(s->activations[1 + n->inputs[0]][i], a) + requantise(second_input(s, n, y, x, c), b));
+    }
 }
 
 static void route_node(state *s, int at) {

@@ -68,9 +68,24 @@ static int companion(made_network *made, int at, bool channels_too) {
     return at;
 }
 
+/* An earlier node whose size is a whole multiple or part of the node's, whatever its channels; `at` itself when there is none. */
+static int relative_of(made_network *made, int at) {
+    const hd_node *x = &made->nodes[at];
+    for (int tries = 0; tries < 20; tries++) {
+        int other = (int)made_below(made, (uint64_t)at + 1);
+        const hd_node *y = &made->nodes[other];
+        bool smaller = x->out_height % y->out_height == 0 && x->out_width % y->out_width == 0 &&
+                       x->out_height / y->out_height == x->out_width / y->out_width;
+        bool larger = y->out_height % x->out_height == 0 && y->out_width % x->out_width == 0 &&
+                      y->out_height / x->out_height == y->out_width / x->out_width;
+        if (smaller || larger) return other;
+    }
+    return at;
+}
+
 static int any_node(made_network *made, int at) {
     const hd_node *node = &made->nodes[at];
-    switch (made_below(made, 11)) {
+    switch (made_below(made, 13)) {
     case 0:
         if (node->out_height < 3 || node->out_width < 3) return any_convolution(made, at);
         return made_add_maxpool(made, at, 1 + (int)made_below(made, 3), 1 + (int)made_below(made, 2),
@@ -90,6 +105,9 @@ static int any_node(made_network *made, int at) {
         return made_add_activation(made, at, any_activation(made));
     case 6:
         return made_add_identity(made, at);
+    case 7:
+    case 8:
+        return made_add_shortcut(made, at, relative_of(made, at), 1, made_uniform(made, -1.5f, 1.5f), any_activation(made));
     default:
         return any_convolution(made, at);
     }
