@@ -26,13 +26,27 @@ static bool keeps_groups(const uint32_t *order, size_t count, size_t group) {
     return true;
 }
 
+static size_t channels_of(const hd_network *network, int node) {
+    return (size_t)(node < 0 ? network->channels : network->nodes[node].out_channels);
+}
+
+/* A sum's inputs have its order; of one with more or fewer channels, the first ones that both have. */
+static bool shortcut_fits(const hd_network *network, const hd_channel_orders *orders, const hd_node *node,
+                          const uint32_t *output) {
+    for (int i = 0; i < node->input_count; i++) {
+        size_t own = (size_t)node->out_channels, its = channels_of(network, node->inputs[i]);
+        if (!same(order_of(orders, node->inputs[i]), output, its < own ? its : own)) return false;
+    }
+    return true;
+}
+
 static bool route_fits(const hd_network *network, const hd_channel_orders *orders, const hd_node *node,
                        const uint32_t *output) {
     size_t first = 0;
     for (int i = 0; i < node->input_count; i++) {
         int input = node->inputs[i];
         const uint32_t *order = order_of(orders, input);
-        size_t channels = (size_t)(input < 0 ? network->channels : network->nodes[input].out_channels);
+        size_t channels = channels_of(network, input);
         for (size_t j = 0; j < channels; j++)
             if (at(output, first + j) != first + at(order, j)) return false;
         first += channels;
@@ -52,9 +66,7 @@ static bool fits(const hd_network *network, const hd_channel_orders *orders, con
     case HD_NODE_CONNECTED:
         return true;
     case HD_NODE_SHORTCUT:
-        for (int i = 0; i < node->input_count; i++)
-            if (!same(order_of(orders, node->inputs[i]), output, out)) return false;
-        return true;
+        return shortcut_fits(network, orders, node, output);
     case HD_NODE_ROUTE:
         return route_fits(network, orders, node, output);
     case HD_NODE_MAXPOOL:
