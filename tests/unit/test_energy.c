@@ -101,6 +101,29 @@ static void energy_by_hand(void **state) {
     hd_plan_free(&plan);
 }
 
+/* Activations with half the ones: half of the flips' part in the PEs, the same idle energy, propagation and clock. */
+static void measured_activations_scale_the_flips(void **state) {
+    (void)state;
+    hd_error e;
+    hd_energy_table t = read_committed_table();
+    hd_accelerator a = hd_accelerator_default();
+    const int8_t words[] = {1, 2, 3, 4, 5, -6};
+    hd_plan plan = plan_of(&a, (hd_layer_shape){3, 2, 1, 1, 5});
+    hd_flips f;
+    hd_energy_report whole, half;
+    double ones = t.assumed_activation_popcount;
+    assert_true(hd_count_flips(&plan, words, 1, &f, &e));
+    assert_true(hd_energy_plan_level(&t, &plan, &f, &whole, &e));
+    assert_true(hd_energy_plan_level_with(&t, &plan, &f, ones / 2, &half, &e));
+    double idle = 0.48 * 30;
+    assert_true(near(half.compute_pj - idle, (whole.compute_pj - idle) / 2));
+    assert_true(near(half.propagation_pj, whole.propagation_pj));
+    assert_true(near(half.clock_pj, whole.clock_pj));
+    assert_false(hd_energy_plan_level_with(&t, &plan, &f, 9, &half, &e));
+    assert_non_null(strstr(e.message, "popcount of 9"));
+    hd_plan_free(&plan);
+}
+
 static void weight_stationary_tiles_stay_for_an_image(void **state) {
     (void)state;
     hd_error e;
@@ -299,6 +322,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_committed_table_is_complete),
         cmocka_unit_test(energy_by_hand),
+        cmocka_unit_test(measured_activations_scale_the_flips),
         cmocka_unit_test(weight_stationary_tiles_stay_for_an_image),
         cmocka_unit_test(totals_are_sums),
         cmocka_unit_test(degenerate_layers_have_plain_figures),
