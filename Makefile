@@ -2,8 +2,9 @@
 #   config=release|debug|asan|tsan|coverage  ->  build/<config>/   (asan: address and undefined-behaviour sanitizers)
 
 config  ?= release
-CC      ?= gcc
-AR      ?= ar
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 PREFIX  ?= /usr/local
 BUILD   := build/$(config)
 VERSION := $(shell cat VERSION)

@@ -33,7 +33,11 @@ int command_with_data(program *p, const command_spec *spec, int argc, char **arg
     if (parsed != PARSE_OK) return parsed == PARSE_ERROR;
     error e = {0};
     data_options data;
-    if (!data_options_read(a.positions[0], &data, &e)) return fail("%s", e.message);
+    diagnostics *d = diagnostics_create();
+    bool good = data_options_diagnose(a.positions[0], &data, d, &e);
+    if (good && (data.train || data.valid || data.test)) print_diagnostics(d);
+    diagnostics_destroy(d);
+    if (!good) return fail("%s", e.message);
     int status = run(p, &a, &data);
     data_options_free(&data);
     return status;
