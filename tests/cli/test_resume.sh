@@ -28,7 +28,8 @@ wait_for() {
 
 # interrupt SIGNAL DIRECTORY: starts the run and sends the signal within the second epoch.
 interrupt() {
-    train long.data run.cfg -seed 2 -backup "$2" >"$2.out" 2>&1 </dev/null &
+    # The program itself, not a shell function around it: the signal must reach it.
+    "$DARKNET" classifier train long.data run.cfg -seed 2 -backup "$2" >"$2.out" 2>&1 </dev/null &
     pid=$!
     wait_for "$2.out" "^[0-9]*, 1\.[2-9]"
     kill -s "$1" $pid
