@@ -78,6 +78,14 @@ static inline lazy_gradient gradient_at(const lazy_gradient *g, size_t offset) {
     return part;
 }
 
+/* Whether an array [pixels][channels] is worth writing around the caches (it would not stay in them) and can
+ * be (every row begins on a cache line). */
+static inline bool stream_fits(const float *array, size_t pixels, size_t channels) {
+    const size_t least_bytes = (size_t)4 << 20;
+    return channels % 16 == 0 && (uintptr_t)array % 64 == 0 &&
+           pixels * channels * sizeof(float) >= least_bytes;
+}
+
 /* Maps and gradients with every channel array there (1 for a missing scale or a, 0 for the others), padded to
  * whole blocks of 16 channels, in workspace. */
 static inline size_t padded_map_floats(size_t channels) {

@@ -5,13 +5,12 @@
 #include <omp.h>
 #include <string.h>
 
-#define MOST_ITEMS 128
 #define MOST_CLASSES 16          /* strides up to 4 x 4; larger ones take the general form */
 #define FEW_ITEMS 8              /* fewer are cut across columns as well */
 #define WEIGHTS_NEAR_BYTES 32768 /* weights up to this size are walked whole for every few rows */
 
 /* Tiles share the second-level cache with the weights; fewer pixels would leave the weights' loads unpaid. */
-static const band_budget budget = {.tile_bytes = 98304, .least_pixels = 32, .most_pixels = 256};
+static const band_budget budget = {.tile_bytes = 49152, .least_pixels = 32, .most_pixels = 256};
 
 extern const tile_kernels tile_kernels_portable;
 #if defined(__x86_64__)
@@ -106,16 +105,14 @@ typedef struct forward_work {
     float *tiles;
 } forward_work;
 
-static void count_items(const dense_plan *p, size_t panels, size_t *items, size_t *groups) {
-    *items = p->bands < MOST_ITEMS ? p->bands : MOST_ITEMS;
-    *groups = *items < FEW_ITEMS ? (FEW_ITEMS + *items - 1) / *items : 1;
-    if (*groups > panels) *groups = panels;
+static size_t group_count(const dense_plan *p, size_t panels) {
+    size_t groups = p->items < FEW_ITEMS ? (FEW_ITEMS + p->items - 1) / p->items : 1;
+    return groups < panels ? groups : panels;
 }
 
 static size_t forward_bytes(const convolution_shape *s, int threads) {
     dense_plan p = dense_plan_of(s, &budget, false);
-    size_t items = p.bands < MOST_ITEMS ? p.bands : MOST_ITEMS,
-           columns = size_round_up(s->out_channels, TILE_CHANNELS);
+    size_t items = p.items, columns = size_round_up(s->out_channels, TILE_CHANNELS);
     size_t floats = dense_forward_list_floats(&p) + 2 * floats_padded(s->in_channels) + 2 * columns;
     floats += floats_padded(p.area * s->in_channels * columns);
     floats += items * 5 * columns + floats_padded(2 * items);
@@ -127,7 +124,8 @@ static forward_work forward_prepare(const forward_call *call) {
     forward_work w = {
         .call = call, .kernels = tile_kernels_at(call->level), .plan = dense_plan_of(s, &budget, false)};
     float *workspace = call->workspace;
-    count_items(&w.plan, w.kernels->panels(s->out_channels), &w.items, &w.groups);
+    w.items = w.plan.items;
+    w.groups = group_count(&w.plan, w.kernels->panels(s->out_channels));
     dense_forward_lists(&w.plan, &w.lists, &workspace);
     w.in = (lazy_tensor){call->in->data, pad_map(&call->in->map, s->in_channels, &workspace)};
     w.product = (tile_product){.row_in = w.lists.row_in,
@@ -262,6 +260,8 @@ static size_t backward_bytes(const convolution_shape *s, int threads) {
 
 static void prepare_classes(backward_work *w, float **workspace) {
     const convolution_shape *s = &w->plan.s;
+    bool stream =
+        !w->call->accumulate && stream_fits(w->call->in_delta, s->batch * input_pixels(s), s->in_channels);
     for (size_t i = 0; i < s->stride_y * s->stride_x; i++) {
         residue_class *c = &w->classes[w->class_count++];
         c->y = i / s->stride_x;
@@ -273,6 +273,7 @@ static void prepare_classes(backward_work *w, float **workspace) {
                                     .widths = c->lists.widths,
                                     .weights = {.depth = c->lists.depth, .columns = s->in_channels},
                                     .row_out = c->lists.row_out,
+                                    .stream = stream,
                                     .finish = w->call->accumulate ? TILE_ACCUMULATE : TILE_STORE};
         c->product.weights.packed =
             take_floats(workspace, w->kernels->weights_floats(c->lists.depth, s->in_channels));

@@ -4,7 +4,6 @@
 #include <omp.h>
 #include <string.h>
 
-#define MOST_ITEMS 128
 #define MOST_CLASSES 16 /* strides up to 4 x 4; larger ones take the general form */
 
 /* Tiles live in the first-level cache; bytes are those of one vector of channels. */
@@ -53,13 +52,9 @@ static size_t packed_floats(const convolution_shape *s) {
 
 /* ---- forward ---- */
 
-static size_t items_of(const dense_plan *p) {
-    return p->bands < MOST_ITEMS ? p->bands : MOST_ITEMS;
-}
-
 static size_t forward_bytes(const convolution_shape *s, int threads) {
     dense_plan p = plan_of(s, false);
-    size_t items = items_of(&p), floats = packed_floats(s) + 2 * padded_map_floats(s->in_channels);
+    size_t items = p.items, floats = packed_floats(s) + 2 * padded_map_floats(s->in_channels);
     floats += items * 5 * floats_padded(s->in_channels) + floats_padded(2 * items);
     return (floats + (size_t)threads * floats_padded(tile_floats(&p.in))) * sizeof(float);
 }
@@ -68,7 +63,7 @@ static void forward(const forward_call *call) {
     const convolution_shape *s = call->shape;
     const depthwise_kernels *k = depthwise_kernels_at(call->level);
     dense_plan p = plan_of(s, false);
-    size_t items = items_of(&p), stride = floats_padded(s->in_channels);
+    size_t items = p.items, stride = floats_padded(s->in_channels);
     float *workspace = call->workspace;
     channel_map store = {0};
     const lazy_tensor in = {call->in->data, pad_map(&call->in->map, s->in_channels, &workspace)};
@@ -86,6 +81,8 @@ static void forward(const forward_call *call) {
                                    .out = call->out,
                                    .store = call->store ? &store : NULL,
                                    .fresh = true,
+                                   .stream =
+                                       stream_fits(call->out, s->batch * output_pixels(s), s->out_channels),
                                    .tile = tile};
         if (call->moments) j.moments.pivot = records + item * 5 * stride;
         if (call->moments)
@@ -164,16 +161,19 @@ static void backward_prepare(backward_work *w, const backward_call *call) {
 static void backward_part(const backward_work *w, size_t part, float *tiles) {
     const dense_plan *p = &w->plan;
     const backward_call *call = w->call;
-    depthwise_backward_job j = {.plan = p,
-                                .channels = w->channels,
-                                .in = w->in,
-                                .dy = w->dy,
-                                .weights = w->weights,
-                                .classes = w->classes,
-                                .class_count = w->class_count,
-                                .in_delta = call->in_delta,
-                                .accumulate = call->accumulate,
-                                .center = w->center};
+    depthwise_backward_job j = {
+        .plan = p,
+        .channels = w->channels,
+        .in = w->in,
+        .dy = w->dy,
+        .weights = w->weights,
+        .classes = w->classes,
+        .class_count = w->class_count,
+        .in_delta = call->in_delta,
+        .accumulate = call->accumulate,
+        .stream = !call->accumulate &&
+                  stream_fits(call->in_delta, call->shape->batch * input_pixels(call->shape), w->channels),
+        .center = w->center};
     if (call->weight_delta) j.weight_part = w->parts + part * p->area * w->stride;
     if (call->sums) j.sum_dz = w->sums + part * 2 * w->stride, j.sum_dz_x = j.sum_dz + w->stride;
     j.in_tile = take_floats(&tiles, tile_floats(&p->in));

@@ -2,6 +2,8 @@
 #include "kernels/dense_plan.h"
 
 #define MOST_PARTS 16
+#define MOST_ITEMS 128
+#define LEAST_ITEM_PIXELS 64 /* fewer make the joining of moments dear */
 
 static size_t ceil_divide(size_t a, size_t b) {
     return (a + b - 1) / b;
@@ -76,6 +78,8 @@ dense_plan dense_plan_of(const convolution_shape *shape, const band_budget *budg
     p.bands_per_image = ceil_divide(s->out_height, p.band_rows);
     p.bands = s->batch * p.bands_per_image;
     p.parts = smaller(p.bands, MOST_PARTS);
+    p.items = smaller(smaller(p.bands, MOST_ITEMS),
+                      larger(1, s->batch * s->out_height * s->out_width / LEAST_ITEM_PIXELS));
 
     size_t kernel_reach = (s->size - 1) * s->dilation + 1;
     set_extent(&p.in, (p.band_rows - 1) * s->stride_y + kernel_reach, s->in_width + 2 * s->padding,

@@ -19,7 +19,8 @@ typedef struct dense_plan {
     size_t band_rows, bands_per_image, bands; /* in output rows */
     tile_geometry in, out;                    /* out's halo serves the input gradient */
     size_t most_in_rows;                      /* input rows of the largest band */
-    size_t parts;                             /* of the weight gradient */
+    size_t items;                             /* runs of bands that share a record of moments */
+    size_t parts;                             /* runs of bands that share a weight gradient */
 } dense_plan;
 
 /* Output rows [first, last) of an image and the input rows [in_first, in_last) whose gradient the band owns.

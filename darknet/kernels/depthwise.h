@@ -22,6 +22,7 @@ typedef struct depthwise_forward_job {
     const channel_map *store; /* or NULL */
     tile_moments moments;     /* pivot NULL: none */
     bool fresh;               /* the first band that these moments see */
+    bool stream;              /* write around the caches; see stream_fits */
     float *tile;
 } depthwise_forward_job;
 
@@ -43,7 +44,7 @@ typedef struct depthwise_backward_job {
     const depthwise_class *classes;
     size_t class_count;
     float *in_delta; /* or NULL */
-    bool accumulate;
+    bool accumulate, stream;
     float *weight_part; /* or NULL */
     bool add;           /* to weight_part, and to the sums */
     const float *center;

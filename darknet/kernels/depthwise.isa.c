@@ -1,4 +1,6 @@
-/* Depthwise convolution of a band of rows, see depthwise.h. */
+/* Depthwise convolution of a band of rows, see depthwise.h. While one vector of channels is worked on, the
+ * next one's lines are asked for: they lie beside it, but a pixel apart from each other, too far for the
+ * hardware to guess. */
 #include "kernels/depthwise.h"
 
 #include "kernels/activation_vector.h"
@@ -25,90 +27,89 @@ extern const depthwise_kernels ISA_NAME(depthwise_kernels);
 
 /* ---- tiles ---- */
 
-static void zero_vectors(float *to, size_t count) {
-    memset(to, 0, count * VECTOR_LANES * sizeof(float));
+ALWAYS_INLINE void zero_vectors(float *to, size_t count) {
+    for (size_t i = 0; i < count; i++) vec_store(to + i * VECTOR_LANES, (vec){0});
 }
 
-/* One row of a tile: where its pixels lie in the tensor, zeros around. */
-typedef struct tile_row {
-    size_t left, width, right; /* pixels of padding, of the tensor, of padding */
-    size_t pixel;              /* of the tensor, of the first one */
-    bool inside;
-} tile_row;
+/* The part of a tile that lies in the image: rows [first, last) of the tile, `width` pixels from column
+ * `left`; the first of them is pixel `pixel` of the tensor. */
+typedef struct tile_inside {
+    size_t first, last, left, width, pixel;
+} tile_inside;
 
-static tile_row tile_row_at(const tile_geometry *g, size_t image, ptrdiff_t y, size_t height, size_t width) {
-    tile_row r = {.left = (size_t)-g->first_x, .width = width, .inside = y >= 0 && (size_t)y < height};
-    r.right = g->width - r.left - width;
-    if (r.inside) r.pixel = (image * height + (size_t)y) * width;
-    return r;
+static tile_inside tile_inside_at(const tile_geometry *g, size_t rows, size_t image, ptrdiff_t first_y,
+                                  size_t height, size_t width) {
+    tile_inside t = {.left = (size_t)-g->first_x, .width = width};
+    ptrdiff_t above = first_y < 0 ? -first_y : 0, below = first_y + (ptrdiff_t)rows - (ptrdiff_t)height;
+    t.first = (size_t)above < rows ? (size_t)above : rows;
+    t.last = below > 0 ? ((size_t)below < rows ? rows - (size_t)below : 0) : rows;
+    if (t.last < t.first) t.last = t.first;
+    t.pixel = (image * height + (size_t)(first_y + (ptrdiff_t)t.first)) * width;
+    return t;
 }
 
-ALWAYS_INLINE void map_row(activation_kind kind, const tile_row *r, const lazy_tensor *in, size_t channels,
-                           size_t c, float *tile) {
-    const float *from = in->data + r->pixel * channels + c;
-    vec scale = vec_load(in->map.scale + c), shift = vec_load(in->map.shift + c);
-    for (size_t x = 0; x < r->width; x++, from += channels, tile += VECTOR_LANES)
-        vec_store(tile, activation_vec(kind, vec_load_some(from, channels - c) * scale + shift));
-}
-
-ALWAYS_INLINE void gradient_row(activation_kind kind, const tile_row *r, const lazy_gradient *g,
-                                size_t channels, size_t c, float *tile) {
-    const float *delta = g->delta + r->pixel * channels + c,
-                *data = g->data ? g->data + r->pixel * channels + c : NULL;
-    vec scale = vec_load(g->map.scale + c), shift = vec_load(g->map.shift + c), a = {0}, b = {0}, k = {0};
-    if (g->a) a = vec_load(g->a + c), b = vec_load(g->b + c), k = vec_load(g->c + c);
-    for (size_t x = 0; x < r->width; x++, tile += VECTOR_LANES) {
-        vec d = vec_load_some(delta + x * channels, channels - c);
-        if (data) {
-            vec z = vec_load_some(data + x * channels, channels - c);
-            d = activation_pass_back(kind, d, z * scale + shift);
-            if (g->a) d = a * d + (b * z + k);
-        }
-        vec_store(tile, d);
+/* Zeros around the inside: once a band, since all vectors of channels fill the same inside. */
+static void zero_around(const tile_geometry *g, const tile_inside *t, size_t rows, float *tile) {
+    size_t right = g->width - t->left - t->width;
+    zero_vectors(tile, t->first * g->width);
+    zero_vectors(tile + t->last * g->width * VECTOR_LANES, (rows - t->last) * g->width);
+    for (size_t y = t->first; y < t->last; y++) {
+        float *row = tile + y * g->width * VECTOR_LANES;
+        zero_vectors(row, t->left);
+        zero_vectors(row + (t->left + t->width) * VECTOR_LANES, right);
     }
 }
 
-/* Fills `rows` rows of a tile from row first_y of the image. */
-ALWAYS_INLINE void fill_mapped(activation_kind kind, const depthwise_forward_job *j, size_t rows,
-                               ptrdiff_t first_y, size_t c, float *tile) {
-    const dense_plan *p = j->plan;
-    for (size_t i = 0; i < rows; i++, tile += p->in.width * VECTOR_LANES) {
-        tile_row r =
-            tile_row_at(&p->in, j->band.image, first_y + (ptrdiff_t)i, p->s.in_height, p->s.in_width);
-        if (!r.inside) {
-            zero_vectors(tile, p->in.width);
-            continue;
-        }
-        zero_vectors(tile, r.left);
-        map_row(kind, &r, &j->in, j->channels, c, tile + r.left * VECTOR_LANES);
-        zero_vectors(tile + (r.left + r.width) * VECTOR_LANES, r.right);
-    }
+ALWAYS_INLINE void fill_mapped(activation_kind kind, const tile_inside *t, size_t tile_width,
+                               const lazy_tensor *in, size_t channels, size_t c, float *tile) {
+    const float *from = in->data + t->pixel * channels + c;
+    const size_t width = t->width, rows = t->last - t->first, left = channels - c;
+    const vec scale = vec_load(in->map.scale + c), shift = vec_load(in->map.shift + c);
+    tile += (t->first * tile_width + t->left) * VECTOR_LANES;
+    for (size_t y = 0; y < rows; y++, tile += tile_width * VECTOR_LANES)
+        for (size_t x = 0; x < width; x++, from += channels)
+            vec_store(tile + x * VECTOR_LANES,
+                      activation_vec(kind, vec_load_some(from, left) * scale + shift));
 }
 
-ALWAYS_INLINE void fill_gradient(activation_kind kind, const depthwise_backward_job *j, size_t c) {
-    const dense_plan *p = j->plan;
-    float *tile = j->out_tile;
-    for (size_t i = 0; i < p->out.height; i++, tile += p->out.width * VECTOR_LANES) {
-        ptrdiff_t y = (ptrdiff_t)(j->band.first + i) + p->out.first_y;
-        tile_row r = tile_row_at(&p->out, j->band.image, y, p->s.out_height, p->s.out_width);
-        if (!r.inside) {
-            zero_vectors(tile, p->out.width);
-            continue;
+ALWAYS_INLINE void fill_gradient(activation_kind kind, const tile_inside *t, size_t tile_width,
+                                 const lazy_gradient *g, size_t channels, size_t c, float *tile) {
+    const float *delta = g->delta + t->pixel * channels + c;
+    const float *data = g->data ? g->data + t->pixel * channels + c : NULL;
+    const size_t width = t->width, rows = t->last - t->first, left = channels - c;
+    const bool affine = g->a;
+    const vec scale = vec_load(g->map.scale + c), shift = vec_load(g->map.shift + c);
+    vec a = {0}, b = {0}, k = {0};
+    if (affine) a = vec_load(g->a + c), b = vec_load(g->b + c), k = vec_load(g->c + c);
+    tile += (t->first * tile_width + t->left) * VECTOR_LANES;
+    for (size_t y = 0; y < rows; y++, tile += tile_width * VECTOR_LANES)
+        for (size_t x = 0; x < width; x++, delta += channels) {
+            vec d = vec_load_some(delta, left);
+            if (data) {
+                vec z = vec_load_some(data, left);
+                data += channels;
+                d = activation_pass_back(kind, d, z * scale + shift);
+                if (affine) d = a * d + (b * z + k);
+            }
+            vec_store(tile + x * VECTOR_LANES, d);
         }
-        zero_vectors(tile, r.left);
-        gradient_row(kind, &r, &j->dy, j->channels, c, tile + r.left * VECTOR_LANES);
-        zero_vectors(tile + (r.left + r.width) * VECTOR_LANES, r.right);
-    }
+}
+
+/* Where the lines that will be wanted next stand, relative to those of channels c: the next channels of the
+ * same pixels, or the first channels of the next `pixels` pixels. */
+static ptrdiff_t next_lines(size_t channels, size_t c, size_t pixels) {
+    if (c + VECTOR_LANES < channels) return VECTOR_LANES;
+    return (ptrdiff_t)(pixels * channels) - (ptrdiff_t)c;
 }
 
 /* ---- forward ---- */
 
-/* Where the first kernel position of output (y, x) of the band stands in the input tile. */
-static const float *corner(const dense_plan *p, const float *tile, size_t y, size_t x) {
-    return tile + (y * p->s.stride_y * p->in.width + x * p->s.stride_x) * VECTOR_LANES;
+/* Where the first kernel position of output row y of the band stands in the input tile. */
+static const float *corner(const dense_plan *p, const float *tile, size_t y) {
+    return tile + y * p->s.stride_y * p->in.width * VECTOR_LANES;
 }
 
-/* Sum over kernel positions; `size` and `dilation` constant in the fast cases. */
+/* Sum over kernel positions; `size` and `dilation` constant in the fast case. */
 ALWAYS_INLINE vec window_sum(size_t size, size_t dilation, size_t tile_width, const float *at,
                              const vec *weights) {
     vec sum = {0};
@@ -118,19 +119,15 @@ ALWAYS_INLINE vec window_sum(size_t size, size_t dilation, size_t tile_width, co
     return sum;
 }
 
-typedef struct running_moments {
-    vec pivot, sum, square;
-} running_moments;
-
 /* The mean of a few outputs spread over the band. */
 ALWAYS_INLINE vec sample_mean(const dense_plan *p, size_t rows, size_t size, size_t dilation,
                               const float *tile, const vec *weights) {
-    size_t pixels = rows * p->s.out_width, samples = pixels < 8 ? pixels : 8;
+    size_t width = p->s.out_width, pixels = rows * width, samples = pixels < 8 ? pixels : 8;
     vec mean = {0};
     for (size_t i = 0; i < samples; i++) {
         size_t pixel = i * pixels / samples;
-        mean += window_sum(size, dilation, p->in.width,
-                           corner(p, tile, pixel / p->s.out_width, pixel % p->s.out_width), weights);
+        const float *at = corner(p, tile, pixel / width) + pixel % width * p->s.stride_x * VECTOR_LANES;
+        mean += window_sum(size, dilation, p->in.width, at, weights);
     }
     return mean / (float)samples;
 }
@@ -138,31 +135,40 @@ ALWAYS_INLINE vec sample_mean(const dense_plan *p, size_t rows, size_t size, siz
 ALWAYS_INLINE void forward_vector(const depthwise_forward_job *j, size_t size, size_t dilation, size_t c,
                                   const vec *weights) {
     const dense_plan *p = j->plan;
-    size_t rows = j->band.last - j->band.first, left = j->channels - c;
-    float *out =
-        j->out + (j->band.image * p->s.out_height + j->band.first) * p->s.out_width * j->channels + c;
-    running_moments m = {0};
-    if (j->moments.pivot && j->fresh) {
-        m.pivot = sample_mean(p, rows, size, dilation, j->tile, weights);
-    } else if (j->moments.pivot) {
-        m.pivot = vec_load(j->moments.pivot + c);
-        m.sum = vec_load(j->moments.sum + c);
-        m.square = vec_load(j->moments.square + c);
+    const size_t channels = j->channels, left = channels - c, width = p->s.out_width,
+                 tile_width = p->in.width;
+    const size_t rows = j->band.last - j->band.first, step = p->s.stride_x, lines = step * p->s.stride_y;
+    const size_t image = j->band.image, in_width = p->s.in_width;
+    const bool moments = j->moments.pivot, stream = j->stream;
+    float *out = j->out + (image * p->s.out_height + j->band.first) * width * channels + c;
+    const float *ahead = j->in.data +
+                         (image * p->s.in_height + j->band.first * p->s.stride_y) * in_width * channels +
+                         (ptrdiff_t)c + next_lines(channels, c, rows * p->s.stride_y * in_width);
+    vec pivot = {0}, sum = {0}, square = {0};
+    if (moments && j->fresh) {
+        pivot = sample_mean(p, rows, size, dilation, j->tile, weights);
+    } else if (moments) {
+        pivot = vec_load(j->moments.pivot + c);
+        sum = vec_load(j->moments.sum + c);
+        square = vec_load(j->moments.square + c);
     }
     for (size_t y = 0; y < rows; y++) {
-        const float *at = corner(p, j->tile, y, 0);
-        for (size_t x = 0; x < p->s.out_width; x++, at += p->s.stride_x * VECTOR_LANES, out += j->channels) {
-            vec sum = window_sum(size, dilation, p->in.width, at, weights), d = sum - m.pivot;
-            vec_store_some(out, sum, left);
-            m.sum += d;
-            m.square += d * d;
+        const float *at = corner(p, j->tile, y);
+        for (size_t x = 0; x < width; x++, at += step * VECTOR_LANES, out += channels) {
+            for (size_t i = 0; i < lines; i++, ahead += channels) prefetch(ahead);
+            vec value = window_sum(size, dilation, tile_width, at, weights), d = value - pivot;
+            if (stream)
+                vec_stream(out, value);
+            else
+                vec_store_some(out, value, left);
+            sum += d;
+            square += d * d;
         }
     }
-    if (j->moments.pivot) {
-        vec_store(j->moments.pivot + c, m.pivot);
-        vec_store(j->moments.sum + c, m.sum);
-        vec_store(j->moments.square + c, m.square);
-    }
+    if (!moments) return;
+    vec_store(j->moments.pivot + c, pivot);
+    vec_store(j->moments.sum + c, sum);
+    vec_store(j->moments.square + c, square);
 }
 
 static void load_weights(const depthwise_forward_job *j, size_t c, vec *weights) {
@@ -172,22 +178,29 @@ static void load_weights(const depthwise_forward_job *j, size_t c, vec *weights)
 
 ALWAYS_INLINE void map_out(activation_kind kind, const depthwise_forward_job *j, size_t c) {
     const dense_plan *p = j->plan;
-    size_t left = j->channels - c, pixels = (j->band.last - j->band.first) * p->s.out_width;
-    float *out =
-        j->out + (j->band.image * p->s.out_height + j->band.first) * p->s.out_width * j->channels + c;
-    vec scale = vec_load(j->store->scale + c), shift = vec_load(j->store->shift + c);
-    for (size_t i = 0; i < pixels; i++, out += j->channels)
+    const size_t channels = j->channels, left = channels - c,
+                 pixels = (j->band.last - j->band.first) * p->s.out_width;
+    float *out = j->out + (j->band.image * p->s.out_height + j->band.first) * p->s.out_width * channels + c;
+    const vec scale = vec_load(j->store->scale + c), shift = vec_load(j->store->shift + c);
+    for (size_t i = 0; i < pixels; i++, out += channels)
         vec_store_some(out, activation_vec(kind, vec_load_some(out, left) * scale + shift), left);
+}
+
+/* The band's input rows, with the padding around them. */
+static tile_inside input_inside(const dense_plan *p, const dense_band *b, size_t *rows) {
+    *rows = p->in.height - (p->band_rows - (b->last - b->first)) * p->s.stride_y;
+    return tile_inside_at(&p->in, *rows, b->image, (ptrdiff_t)(b->first * p->s.stride_y) + p->in.first_y,
+                          p->s.in_height, p->s.in_width);
 }
 
 static void forward(const depthwise_forward_job *j) {
     const dense_plan *p = j->plan;
-    size_t rows = j->band.last - j->band.first,
-           tile_rows = p->in.height - (p->band_rows - rows) * p->s.stride_y;
-    ptrdiff_t first_y = (ptrdiff_t)(j->band.first * p->s.stride_y) + p->in.first_y;
+    size_t rows;
+    tile_inside inside = input_inside(p, &j->band, &rows);
     vec weights[DEPTHWISE_MOST_POSITIONS];
+    zero_around(&p->in, &inside, rows, j->tile);
     for (size_t c = 0; c < j->channels; c += VECTOR_LANES) {
-        WITH_KIND(j->in.map.activation, fill_mapped, j, tile_rows, first_y, c, j->tile);
+        WITH_KIND(j->in.map.activation, fill_mapped, &inside, p->in.width, &j->in, j->channels, c, j->tile);
         load_weights(j, c, weights);
         if (p->s.size == 3 && p->s.dilation == 1)
             forward_vector(j, 3, 1, c, weights);
@@ -195,12 +208,13 @@ static void forward(const depthwise_forward_job *j) {
             forward_vector(j, p->s.size, p->s.dilation, c, weights);
         if (j->store) WITH_KIND(j->store->activation, map_out, j, c);
     }
+    if (j->stream) vec_stream_end();
 }
 
 /* ---- backward ---- */
 
-/* Where dy of the band's first output stands in its tile. */
-static const float *first_gradient(const depthwise_backward_job *j, size_t y) {
+/* Where dy of output row y of the band stands in its tile. */
+static const float *gradient_of_row(const depthwise_backward_job *j, size_t y) {
     const tile_geometry *g = &j->plan->out;
     return j->out_tile + ((y + (size_t)-g->first_y) * g->width + (size_t)-g->first_x) * VECTOR_LANES;
 }
@@ -209,17 +223,26 @@ static const float *first_gradient(const depthwise_backward_job *j, size_t y) {
  * dilation */
 static void weights_three(const depthwise_backward_job *j, size_t c) {
     const dense_plan *p = j->plan;
-    size_t padded = floats_padded(j->channels), rows = j->band.last - j->band.first;
-    vec sum[9];
+    const size_t channels = j->channels, padded = floats_padded(channels), width = p->s.out_width;
+    const size_t rows = j->band.last - j->band.first, tile_width = p->in.width,
+                 step = p->s.stride_x * VECTOR_LANES;
+    const ptrdiff_t first =
+        (ptrdiff_t)((j->band.image * p->s.out_height + j->band.first) * width * channels + c);
+    const ptrdiff_t ahead = first + next_lines(channels, c, rows * width);
+    const float *delta = j->dy.delta + ahead, *data = j->dy.data ? j->dy.data + ahead : delta;
     float *part = j->weight_part + c;
+    vec sum[9];
     _Pragma("GCC unroll 9") for (size_t k = 0; k < 9; k++) sum[k] =
         j->add ? vec_load(part + k * padded) : (vec){0};
     for (size_t y = 0; y < rows; y++) {
-        const float *d = first_gradient(j, y), *at = corner(p, j->in_tile, y, 0);
-        for (size_t x = 0; x < p->s.out_width; x++, d += VECTOR_LANES, at += p->s.stride_x * VECTOR_LANES) {
+        const float *d = gradient_of_row(j, y), *at = corner(p, j->in_tile, y);
+        for (size_t x = 0; x < width;
+             x++, d += VECTOR_LANES, at += step, delta += channels, data += channels) {
             vec g = vec_load(d);
+            prefetch(delta);
+            prefetch(data);
             _Pragma("GCC unroll 9") for (size_t k = 0; k < 9; k++) sum[k] +=
-                g * vec_load(at + (k / 3 * p->in.width + k % 3) * VECTOR_LANES);
+                g * vec_load(at + (k / 3 * tile_width + k % 3) * VECTOR_LANES);
         }
     }
     _Pragma("GCC unroll 9") for (size_t k = 0; k < 9; k++) vec_store(part + k * padded, sum[k]);
@@ -228,55 +251,99 @@ static void weights_three(const depthwise_backward_job *j, size_t c) {
 /* Any kernel: one position at a time. */
 static void weights_any(const depthwise_backward_job *j, size_t c) {
     const dense_plan *p = j->plan;
-    size_t padded = floats_padded(j->channels), rows = j->band.last - j->band.first;
+    size_t padded = floats_padded(j->channels), rows = j->band.last - j->band.first,
+           step = p->s.stride_x * VECTOR_LANES;
     for (size_t k = 0; k < p->area; k++) {
         float *part = j->weight_part + k * padded + c;
         vec sum = j->add ? vec_load(part) : (vec){0};
         size_t shift = (k / p->s.size * p->in.width + k % p->s.size) * p->s.dilation * VECTOR_LANES;
         for (size_t y = 0; y < rows; y++) {
-            const float *d = first_gradient(j, y);
+            const float *d = gradient_of_row(j, y), *at = corner(p, j->in_tile, y) + shift;
             for (size_t x = 0; x < p->s.out_width; x++)
-                sum += vec_load(d + x * VECTOR_LANES) * vec_load(corner(p, j->in_tile, y, x) + shift);
+                sum += vec_load(d + x * VECTOR_LANES) * vec_load(at + x * step);
         }
         vec_store(part, sum);
     }
 }
 
-/* in_delta of one class of pixels; `positions` constant in the fast cases */
-ALWAYS_INLINE void delta_class(const depthwise_backward_job *j, const depthwise_class *k, size_t positions,
-                               size_t c, const vec *weights) {
+/* Sums of in_delta seen as a lazy gradient, see gradient_sums. */
+typedef struct delta_sums {
+    vec scale, shift, center, dz, dz_x;
+} delta_sums;
+
+/* in_delta of one class of pixels; `positions` constant in the fast cases. The kind is that of the input's
+ * map. */
+ALWAYS_INLINE void delta_class(activation_kind kind, size_t positions, const depthwise_backward_job *j,
+                               const depthwise_class *k, size_t c, const vec *weights, delta_sums *sums) {
     const dense_plan *p = j->plan;
     const convolution_shape *s = &p->s;
-    size_t left = j->channels - c, rows = 0;
-    const float *at[9];
-    _Pragma("GCC unroll 9") for (size_t i = 0; i < positions; i++) at[i] =
-        j->out_tile + k->offset[i] * VECTOR_LANES;
-    for (size_t y = j->band.in_first + k->y; y < j->band.in_last; y += s->stride_y, rows++) {
-        float *to = j->in_delta + ((j->band.image * s->in_height + y) * s->in_width + k->x) * j->channels + c;
-        size_t from = rows * p->out.width * VECTOR_LANES;
-        for (size_t x = k->x; x < s->in_width;
-             x += s->stride_x, from += VECTOR_LANES, to += s->stride_x * j->channels) {
-            vec sum = j->accumulate ? vec_load_some(to, left) : (vec){0};
-            _Pragma("GCC unroll 9") for (size_t i = 0; i < positions; i++) sum +=
-                vec_load(at[i] + from) * weights[i];
-            vec_store_some(to, sum, left);
+    const size_t channels = j->channels, left = channels - c, width = s->in_width, step_x = s->stride_x;
+    const size_t last = j->band.in_last, step_y = s->stride_y, tile_row = p->out.width * VECTOR_LANES;
+    const size_t rows_ahead = (last - j->band.in_first) * width;
+    const bool accumulate = j->accumulate, stream = j->stream && !accumulate, summing = j->sum_dz && sums;
+    const ptrdiff_t ahead = next_lines(channels, c, rows_ahead);
+    vec dz = {0}, dz_x = {0};
+    size_t from = 0;
+    for (size_t y = j->band.in_first + k->y; y < last; y += step_y, from += tile_row) {
+        size_t first = ((j->band.image * s->in_height + y) * width + k->x) * channels + c;
+        float *to = j->in_delta + first;
+        const float *data = j->in.data + first, *at[9];
+        _Pragma("GCC unroll 9") for (size_t i = 0; i < positions; i++) at[i] =
+            j->out_tile + k->offset[i] * VECTOR_LANES + from;
+        for (size_t x = k->x; x < width; x += step_x, to += step_x * channels, data += step_x * channels) {
+            vec value = accumulate ? vec_load_some(to, left) : (vec){0};
+            prefetch(data + ahead);
+            _Pragma("GCC unroll 9") for (size_t i = 0; i < positions; i++) {
+                value += vec_load(at[i]) * weights[i];
+                at[i] += VECTOR_LANES;
+            }
+            if (stream)
+                vec_stream(to, value);
+            else
+                vec_store_some(to, value, left);
+            if (summing) {
+                vec z = vec_load_some(data, left);
+                vec d = activation_pass_back(kind, value, z * sums->scale + sums->shift);
+                dz += d;
+                dz_x += d * (z - sums->center);
+            }
         }
     }
+    if (!summing) return;
+    sums->dz += dz;
+    sums->dz_x += dz_x;
 }
 
-/* The same for any number of positions: the first, then the others added one at a time. */
+/* Any number of positions, without sums: the first, then the others added one at a time. */
 static void delta_any(const depthwise_backward_job *j, const depthwise_class *k, size_t c,
                       const vec *weights) {
     depthwise_backward_job more = *j;
     depthwise_class one = *k;
-    if (k->positions == 0) delta_class(j, k, 0, c, weights);
+    more.stream = false;
+    if (k->positions == 0) delta_class(ACTIVATION_LINEAR, 0, &more, k, c, weights, NULL);
     for (size_t i = 0; i < k->positions; i++, more.accumulate = true) {
         one.offset = k->offset + i;
-        delta_class(&more, &one, 1, c, weights + i);
+        delta_class(ACTIVATION_LINEAR, 1, &more, &one, c, weights + i, NULL);
     }
 }
 
-static void delta_vector(const depthwise_backward_job *j, size_t c) {
+/* The sums of what stands in in_delta. */
+ALWAYS_INLINE void sum_class(activation_kind kind, const depthwise_backward_job *j, const depthwise_class *k,
+                             size_t c, delta_sums *sums) {
+    const convolution_shape *s = &j->plan->s;
+    for (size_t y = j->band.in_first + k->y; y < j->band.in_last; y += s->stride_y)
+        for (size_t x = k->x; x < s->in_width; x += s->stride_x) {
+            size_t i = ((j->band.image * s->in_height + y) * s->in_width + x) * j->channels + c;
+            vec z = vec_load_some(j->in.data + i, j->channels - c),
+                delta = vec_load_some(j->in_delta + i, j->channels - c);
+            vec d = activation_pass_back(kind, delta, z * sums->scale + sums->shift);
+            sums->dz += d;
+            sums->dz_x += d * (z - sums->center);
+        }
+}
+
+ALWAYS_INLINE void delta_kind(activation_kind kind, const depthwise_backward_job *j, size_t c,
+                              delta_sums *sums) {
     size_t padded = floats_padded(j->channels);
     vec weights[DEPTHWISE_MOST_POSITIONS];
     for (size_t i = 0; i < j->class_count; i++) {
@@ -285,62 +352,60 @@ static void delta_vector(const depthwise_backward_job *j, size_t c) {
             weights[n] = vec_load(j->weights + k->position[n] * padded + c);
         switch (k->positions) {
         case 1:
-            delta_class(j, k, 1, c, weights);
+            delta_class(kind, 1, j, k, c, weights, sums);
             break;
         case 2:
-            delta_class(j, k, 2, c, weights);
+            delta_class(kind, 2, j, k, c, weights, sums);
             break;
         case 4:
-            delta_class(j, k, 4, c, weights);
+            delta_class(kind, 4, j, k, c, weights, sums);
             break;
         case 9:
-            delta_class(j, k, 9, c, weights);
+            delta_class(kind, 9, j, k, c, weights, sums);
             break;
         default:
             delta_any(j, k, c, weights);
+            if (j->sum_dz) sum_class(kind, j, k, c, sums);
             break;
         }
     }
 }
 
-/* The sums of what now stands in in_delta, see gradient_sums. */
-ALWAYS_INLINE void sum_delta(activation_kind kind, const depthwise_backward_job *j, size_t c) {
-    const convolution_shape *s = &j->plan->s;
-    size_t first = (j->band.image * s->in_height + j->band.in_first) * s->in_width, left = j->channels - c;
-    size_t pixels = (j->band.in_last - j->band.in_first) * s->in_width;
-    const float *delta = j->in_delta + first * j->channels + c, *data = j->in.data + first * j->channels + c;
-    vec scale = vec_load(j->in.map.scale + c), shift = vec_load(j->in.map.shift + c),
-        center = vec_load(j->center + c);
-    vec sum = j->add ? vec_load(j->sum_dz + c) : (vec){0},
-        sum_x = j->add ? vec_load(j->sum_dz_x + c) : (vec){0};
-    for (size_t i = 0; i < pixels; i++, delta += j->channels, data += j->channels) {
-        vec x = vec_load_some(data, left);
-        vec d = activation_pass_back(kind, vec_load_some(delta, left), x * scale + shift);
-        sum += d;
-        sum_x += d * (x - center);
+static void delta_vector(const depthwise_backward_job *j, size_t c) {
+    delta_sums sums = {.scale = vec_load(j->in.map.scale + c), .shift = vec_load(j->in.map.shift + c)};
+    if (j->sum_dz) {
+        sums.center = vec_load(j->center + c);
+        if (j->add) sums.dz = vec_load(j->sum_dz + c), sums.dz_x = vec_load(j->sum_dz_x + c);
     }
-    vec_store(j->sum_dz + c, sum);
-    vec_store(j->sum_dz_x + c, sum_x);
+    WITH_KIND(j->in.map.activation, delta_kind, j, c, &sums);
+    if (!j->sum_dz) return;
+    vec_store(j->sum_dz + c, sums.dz);
+    vec_store(j->sum_dz_x + c, sums.dz_x);
 }
 
 static void backward(const depthwise_backward_job *j) {
     const dense_plan *p = j->plan;
-    size_t rows = j->band.last - j->band.first,
-           tile_rows = p->in.height - (p->band_rows - rows) * p->s.stride_y;
-    ptrdiff_t first_y = (ptrdiff_t)(j->band.first * p->s.stride_y) + p->in.first_y;
-    const depthwise_forward_job filler = {.plan = p, .channels = j->channels, .band = j->band, .in = j->in};
+    size_t rows;
+    const tile_inside in = input_inside(p, &j->band, &rows);
+    const tile_inside out =
+        tile_inside_at(&p->out, p->out.height, j->band.image, (ptrdiff_t)j->band.first + p->out.first_y,
+                       p->s.out_height, p->s.out_width);
+    zero_around(&p->out, &out, p->out.height, j->out_tile);
+    if (j->weight_part) zero_around(&p->in, &in, rows, j->in_tile);
     for (size_t c = 0; c < j->channels; c += VECTOR_LANES) {
-        WITH_KIND(j->dy.map.activation, fill_gradient, j, c);
+        WITH_KIND(j->dy.map.activation, fill_gradient, &out, p->out.width, &j->dy, j->channels, c,
+                  j->out_tile);
         if (j->weight_part) {
-            WITH_KIND(j->in.map.activation, fill_mapped, &filler, tile_rows, first_y, c, j->in_tile);
+            WITH_KIND(j->in.map.activation, fill_mapped, &in, p->in.width, &j->in, j->channels, c,
+                      j->in_tile);
             if (p->s.size == 3 && p->s.dilation == 1)
                 weights_three(j, c);
             else
                 weights_any(j, c);
         }
         if (j->in_delta) delta_vector(j, c);
-        if (j->in_delta && j->sum_dz) WITH_KIND(j->in.map.activation, sum_delta, j, c);
     }
+    if (j->stream) vec_stream_end();
 }
 
 const depthwise_kernels ISA_NAME(depthwise_kernels) = {.forward = forward, .backward = backward};

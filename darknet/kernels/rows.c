@@ -24,18 +24,29 @@ row_chunks row_chunks_of(size_t rows, size_t channels, size_t most_chunks) {
         .rows = rows, .rows_per_chunk = per_chunk, .count = (rows + per_chunk - 1) / per_chunk};
 }
 
+#define JOIN_BLOCK 64 /* channels side by side, so that the loops over them become vectors */
+
+static void join_block(size_t chunks, const size_t *rows, size_t channels, size_t stride, const float *means,
+                       const float *m2s, float *out_mean, float *out_m2) {
+    double mean[JOIN_BLOCK] = {0}, m2[JOIN_BLOCK] = {0}, count = 0;
+    for (size_t i = 0; i < chunks; i++, means += stride, m2s += stride) {
+        double n = (double)rows[i], total = count + n, share = n / total, weight = count * share;
+        for (size_t c = 0; c < channels; c++) {
+            double step = (double)means[c] - mean[c];
+            mean[c] += step * share;
+            m2[c] += (double)m2s[c] + step * step * weight;
+        }
+        count = total;
+    }
+    for (size_t c = 0; c < channels; c++) {
+        out_mean[c] = (float)mean[c];
+        out_m2[c] = (float)m2[c];
+    }
+}
+
 void moments_join(size_t chunks, const size_t *rows, size_t channels, size_t stride, const float *means,
                   const float *m2s, const channel_moments *out) {
-    for (size_t c = 0; c < channels; c++) {
-        double count = 0, mean = 0, m2 = 0;
-        for (size_t i = 0; i < chunks; i++) {
-            double n = (double)rows[i], total = count + n;
-            double step = (double)means[i * stride + c] - mean;
-            mean += step * n / total;
-            m2 += (double)m2s[i * stride + c] + step * step * count * n / total;
-            count = total;
-        }
-        out->mean[c] = (float)mean;
-        out->m2[c] = (float)m2;
-    }
+    for (size_t c = 0; c < channels; c += JOIN_BLOCK)
+        join_block(chunks, rows, channels - c < JOIN_BLOCK ? channels - c : JOIN_BLOCK, stride, means + c,
+                   m2s + c, out->mean + c, out->m2 + c);
 }

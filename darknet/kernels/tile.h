@@ -41,6 +41,7 @@ typedef struct tile_product {
     float *out;
     const size_t *row_out; /* [rows]: where each row goes in out, in floats */
     tile_finish finish;
+    bool stream;          /* write around the caches (not TILE_ACCUMULATE); see stream_fits */
     channel_map map;      /* TILE_MAP: its arrays are there, and padded to whole blocks */
     tile_moments moments; /* pivot NULL: none */
 } tile_product;

@@ -213,7 +213,10 @@ ALWAYS_INLINE void product_block(size_t vectors, const tile_product *p, size_t f
             size_t c = v * VECTOR_LANES;
             vec y = sum[r][v];
             if (p->finish == TILE_ACCUMULATE) y += vec_load_some(out + c, left - c);
-            vec_store_some(out + c, y, left - c);
+            if (p->stream)
+                vec_stream(out + c, y);
+            else
+                vec_store_some(out + c, y, left - c);
         }
     }
     size_t width = left < vectors * VECTOR_LANES ? left : vectors * VECTOR_LANES;
@@ -236,6 +239,7 @@ static void product(const tile_product *p, size_t first, size_t rows, size_t fir
                 product_block(1, p, first + done, now, column, starts);
         }
     }
+    if (p->stream) vec_stream_end();
 }
 
 /* ---- sums of outer products ---- */

@@ -57,6 +57,28 @@ ALWAYS_INLINE void vec_store_part(float *p, vec v, size_t n) {
 #endif
 }
 
+/* Writes around the caches, which spares reading what is overwritten; p is on a multiple of the vector's
+ * size. Only where a vector is a whole cache line: elsewhere it is a plain store. */
+ALWAYS_INLINE void vec_stream(float *p, vec v) {
+#if defined(ISA_avx512)
+    _mm512_stream_ps(p, (__m512)v);
+#else
+    vec_store(p, v);
+#endif
+}
+
+/* After the last vec_stream, before others read. */
+ALWAYS_INLINE void vec_stream_end(void) {
+#if defined(ISA_avx512)
+    _mm_sfence();
+#endif
+}
+
+/* Asks for the cache line at p, into the second-level cache. Any address will do. */
+ALWAYS_INLINE void prefetch(const void *p) {
+    __builtin_prefetch(p, 0, 2);
+}
+
 ALWAYS_INLINE vec vec_load_some(const float *p, size_t n) {
     return n >= VECTOR_LANES ? vec_load(p) : vec_load_part(p, n);
 }
