@@ -79,7 +79,9 @@ const char *option_text(const arguments *a, const char *name) {
     return place < 0 ? NULL : a->values[place];
 }
 
-bool option_given(const arguments *a, const char *name) { return option_text(a, name) != NULL; }
+bool option_given(const arguments *a, const char *name) {
+    return option_text(a, name) != NULL;
+}
 
 bool option_number(const arguments *a, const char *name, double least, double most, double *value) {
     const char *text = option_text(a, name);

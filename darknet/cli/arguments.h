@@ -12,10 +12,10 @@ typedef struct option_spec {
 } option_spec;
 
 typedef struct command_spec {
-    const char *usage;           /* "classifier valid DATA CFG WEIGHTS" */
+    const char *usage; /* "classifier valid DATA CFG WEIGHTS" */
     const char *summary;
-    int least, most;             /* positional words */
-    const option_spec *options;  /* ends with a NULL name; "--help" is everywhere */
+    int least, most;            /* positional words */
+    const option_spec *options; /* ends with a NULL name; "--help" is everywhere */
 } command_spec;
 
 enum { MOST_POSITIONS = 64, MOST_OPTIONS = 24 };
@@ -24,7 +24,8 @@ typedef struct arguments {
     const command_spec *spec;
     const char *positions[MOST_POSITIONS];
     int position_count;
-    const char *values[MOST_OPTIONS]; /* by the option's place in the table; NULL not given; "" for a flag that is */
+    const char
+        *values[MOST_OPTIONS]; /* by the option's place in the table; NULL not given; "" for a flag that is */
 } arguments;
 
 typedef enum parse_result { PARSE_OK, PARSE_HELP, PARSE_ERROR } parse_result;
@@ -35,7 +36,8 @@ parse_result arguments_parse(arguments *a, const command_spec *spec, int argc, c
 /* The option's value, NULL when it was not given. */
 const char *option_text(const arguments *a, const char *name);
 bool option_given(const arguments *a, const char *name);
-/* False, and a sentence on stderr, when the value is no such number. *value keeps its default when not given. */
+/* False, and a sentence on stderr, when the value is no such number. *value keeps its default when not given.
+ */
 bool option_int(const arguments *a, const char *name, int least, int most, int *value);
 bool option_number(const arguments *a, const char *name, double least, double most, double *value);
 

@@ -12,7 +12,8 @@ typedef struct program {
     plugin *plugin; /* the bit-flip extension */
 } program;
 
-typedef int (*command_function)(program *p, int argc, char **argv); /* argv after the command's words; the exit status */
+typedef int (*command_function)(program *p, int argc,
+                                char **argv); /* argv after the command's words; the exit status */
 
 typedef struct command {
     const char *group, *name; /* "classifier", "train"; group NULL for commands of one word */
@@ -27,15 +28,19 @@ int command_speed(program *p, int argc, char **argv);
 int command_ops(program *p, int argc, char **argv);
 
 /* ---- shared ---- */
-/* Builds the network of a cfg and prints what was wrong with the cfg on stderr (all mistakes). NULL after an error. */
+/* Builds the network of a cfg and prints what was wrong with the cfg on stderr (all mistakes). NULL after an
+ * error. */
 network *command_network(program *p, const char *cfg_path, network_settings *settings);
-/* Reads the command line and the data file that is its first word, runs `run` with both, and frees the data. */
+/* Reads the command line and the data file that is its first word, runs `run` with both, and frees the data.
+ */
 int command_with_data(program *p, const command_spec *spec, int argc, char **argv,
                       int (*run)(program *p, const arguments *a, const data_options *data));
 /* The threads option's value, 0 when absent; false after an error. */
 bool command_threads(const arguments *a, int *threads);
 
-#define OPTION_THREADS {"-threads", "N", "threads (default: all processors); results do not depend on it"}
-#define OPTION_END {0}
+#define OPTION_THREADS                                                                                       \
+    { "-threads", "N", "threads (default: all processors); results do not depend on it" }
+#define OPTION_END                                                                                           \
+    { 0 }
 
 #endif

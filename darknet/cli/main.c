@@ -18,16 +18,21 @@ static const command commands[] = {
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
 static void print_usage(FILE *to) {
-    (void)fprintf(to, "darknet %s: trains image classifiers that flip few bits in an accelerator's datapath\n\n", darknet_version());
+    (void)fprintf(to,
+                  "darknet %s: trains image classifiers that flip few bits in an accelerator's datapath\n\n",
+                  darknet_version());
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        (void)fprintf(to, "  darknet %s%s%-*s %s\n", commands[i].group ? commands[i].group : "", commands[i].group ? " " : "",
-                      commands[i].group ? 10 : 21, commands[i].name, commands[i].summary);
+        (void)fprintf(to, "  darknet %s%s%-*s %s\n", commands[i].group ? commands[i].group : "",
+                      commands[i].group ? " " : "", commands[i].group ? 10 : 21, commands[i].name,
+                      commands[i].summary);
     for (const plugin_command *c = plugin_commands(); c->name; c++)
         (void)fprintf(to, "  darknet hd %-18s %s\n", c->name, c->summary);
     (void)fprintf(to, "\n`darknet COMMAND --help` says more of each.\n");
 }
 
-static bool is_help(const char *word) { return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0; }
+static bool is_help(const char *word) {
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
+}
 
 /* Where cfg/accelerators of this installation is: beside the build tree, or under share. */
 static char *resource_directory(void) {
@@ -66,8 +71,9 @@ static int run_command(program *p, int argc, char **argv) {
                 group ? argv[2] : "");
 }
 
-/* Threads that wait must sleep, not spin: with another process on one of the cores, spinning ones make every step many times slower.
- * The OpenMP run time reads this once, before main, so the program starts itself again with it set (unless the user has chosen). */
+/* Threads that wait must sleep, not spin: with another process on one of the cores, spinning ones make every
+ * step many times slower. The OpenMP run time reads this once, before main, so the program starts itself
+ * again with it set (unless the user has chosen). */
 static void make_waiting_passive(char **argv) {
     if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return;
     if (setenv("OMP_WAIT_POLICY", "passive", 0) == 0) (void)execv("/proc/self/exe", argv);

@@ -7,10 +7,12 @@
 #include "core/memory.h"
 #include "train/train.h"
 
-static const option_spec options[] = {{"-t", "K", "how many classes (default: the data file's top)"}, OPTION_THREADS, OPTION_END};
+static const option_spec options[] = {
+    {"-t", "K", "how many classes (default: the data file's top)"}, OPTION_THREADS, OPTION_END};
 
 static const command_spec spec = {"classifier predict DATA CFG WEIGHTS [IMAGE] [options]",
-                                  "The likeliest classes of IMAGE, best first. Without IMAGE: paths are read from standard input, one a line.",
+                                  "The likeliest classes of IMAGE, best first. Without IMAGE: paths are read "
+                                  "from standard input, one a line.",
                                   3, 4, options};
 
 typedef struct predictor {
@@ -37,8 +39,10 @@ static bool predict(const predictor *q, const char *path, error *e) {
         for (int i = 0; i < outputs; i++)
             if (!told[i] && (best < 0 || answers[i] > answers[best])) best = i;
         told[best] = true;
-        if ((size_t)best < q->names.count) printf("%5.2f%%: %s\n", 100.0 * (double)answers[best], q->names.items[best]);
-        else printf("%5.2f%%: class %d\n", 100.0 * (double)answers[best], best);
+        if ((size_t)best < q->names.count)
+            printf("%5.2f%%: %s\n", 100.0 * (double)answers[best], q->names.items[best]);
+        else
+            printf("%5.2f%%: class %d\n", 100.0 * (double)answers[best], best);
     }
     free(told);
     return true;
@@ -71,8 +75,10 @@ static int run(program *p, const arguments *a, const data_options *data) {
     bool good = q.input && network_load_weights(q.net, a->positions[2], false, NULL, &e) &&
                 (!names || string_list_read(names, &q.names, &e));
     int status = 0;
-    if (good && a->position_count == 4) good = predict(&q, a->positions[3], &e);
-    else if (good) status = predict_lines(&q);
+    if (good && a->position_count == 4)
+        good = predict(&q, a->positions[3], &e);
+    else if (good)
+        status = predict_lines(&q);
     string_list_free(&q.names);
     memory_free(q.input);
     network_destroy(q.net);

@@ -39,8 +39,10 @@ void progress_destroy(progress_view *view) {
 
 static void format_duration(double seconds, char *text, size_t bytes) {
     long whole = (long)seconds;
-    if (whole >= 3600) (void)snprintf(text, bytes, "%ldh%02ldm", whole / 3600, whole / 60 % 60);
-    else (void)snprintf(text, bytes, "%ldm%02lds", whole / 60, whole % 60);
+    if (whole >= 3600)
+        (void)snprintf(text, bytes, "%ldh%02ldm", whole / 3600, whole / 60 % 60);
+    else
+        (void)snprintf(text, bytes, "%ldm%02lds", whole / 60, whole % 60);
 }
 
 static void draw_bar(progress_view *view, const train_progress *p) {
@@ -51,8 +53,8 @@ static void draw_bar(progress_view *view, const train_progress *p) {
     for (int i = 0; i < BAR_WIDTH; i++) bar[i] = i < (int)(p->done * BAR_WIDTH) ? '=' : '.';
     bar[BAR_WIDTH] = 0;
     format_duration(p->eta_seconds, eta, sizeof eta);
-    printf("\repoch %d/%d [%s] loss %.4f  top1 %.2f%%  rate %.5f  %.0f images/s  ETA %s \033[K", p->epoch, p->epochs, bar,
-           p->average_loss, 100 * p->train_top1, p->rate, p->images_per_second, eta);
+    printf("\repoch %d/%d [%s] loss %.4f  top1 %.2f%%  rate %.5f  %.0f images/s  ETA %s \033[K", p->epoch,
+           p->epochs, bar, p->average_loss, 100 * p->train_top1, p->rate, p->images_per_second, eta);
     (void)fflush(stdout);
     view->bar_shown = true;
 }
@@ -66,8 +68,8 @@ static void show_progress(void *user, const train_progress *p) {
     char eta[32];
     format_duration(p->eta_seconds, eta, sizeof eta);
     printf("%llu, %.3f: %f, %f avg, %f rate, %f seconds, %llu images, %.1f images/s, top1 %.2f%%, ETA %s\n",
-           (unsigned long long)p->batch, p->epoch - 1 + p->done, p->loss, p->average_loss, p->rate, p->seconds,
-           (unsigned long long)p->images, p->images_per_second, 100 * p->train_top1, eta);
+           (unsigned long long)p->batch, p->epoch - 1 + p->done, p->loss, p->average_loss, p->rate,
+           p->seconds, (unsigned long long)p->images, p->images_per_second, 100 * p->train_top1, eta);
     (void)fflush(stdout);
 }
 
@@ -93,13 +95,15 @@ static bool column(const char *head, const char *row, const char *name, char *va
 }
 
 static void show_epoch(void *user, const char *head, const char *row) {
-    static const char *const shown[] = {"epoch",     "loss",  "train_top1", "val_top1",  "val_top5",     "held_out_top1",
-                                        "int8_top1", "flips", "nhd",        "energy_uj", "energy_ratio", "data_wait_s"};
+    static const char *const shown[] = {"epoch",    "loss",          "train_top1",   "val_top1",
+                                        "val_top5", "held_out_top1", "int8_top1",    "flips",
+                                        "nhd",      "energy_uj",     "energy_ratio", "data_wait_s"};
     progress_view *view = user;
     end_bar(view);
     for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++) {
         char value[64];
-        if (column(head, row, shown[i], value, sizeof value)) printf("%s%s %s", i ? "  " : "", shown[i], value);
+        if (column(head, row, shown[i], value, sizeof value))
+            printf("%s%s %s", i ? "  " : "", shown[i], value);
     }
     printf("\n");
     (void)fflush(stdout);

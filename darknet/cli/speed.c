@@ -21,8 +21,9 @@ static const option_spec options[] = {{"-train", NULL, "whole training steps ins
                                       OPTION_THREADS,
                                       OPTION_END};
 
-static const command_spec spec = {"speed CFG [TICS] [options]",
-                                  "Images per second: the median of TICS (default 10) timed passes after a warm-up.", 1, 2, options};
+static const command_spec spec = {
+    "speed CFG [TICS] [options]",
+    "Images per second: the median of TICS (default 10) timed passes after a warm-up.", 1, 2, options};
 
 static double now_seconds(void) {
     struct timespec t;
@@ -81,17 +82,20 @@ static double peak_megabytes(void) {
 
 static bool report(const arguments *a, const network *net, const double *seconds, size_t count, error *e) {
     double n = (double)net->pass_batch, median = seconds[count / 2];
-    printf("%s, %s, batch %zu, %d threads: %.1f images/s (%.1f to %.1f), %.3f ms a pass, peak memory %.0f MB\n", net->name,
-           net->training ? "training" : "inference", net->pass_batch, net->threads, n / median, n / seconds[count - 1],
-           n / seconds[0], 1e3 * median, peak_megabytes());
+    printf(
+        "%s, %s, batch %zu, %d threads: %.1f images/s (%.1f to %.1f), %.3f ms a pass, peak memory %.0f MB\n",
+        net->name, net->training ? "training" : "inference", net->pass_batch, net->threads, n / median,
+        n / seconds[count - 1], n / seconds[0], 1e3 * median, peak_megabytes());
     if (!option_given(a, "-json")) return true;
-    json_t *root = json_pack("{s:s, s:s, s:b, s:I, s:i, s:I, s:f, s:f, s:f, s:f}", "version", darknet_version(), "cfg", net->name,
-                             "train", net->training, "batch", (json_int_t)net->pass_batch, "threads", net->threads, "passes",
-                             (json_int_t)count, "images_per_s", n / median, "images_per_s_min", n / seconds[count - 1],
-                             "images_per_s_max", n / seconds[0], "peak_memory_mb", peak_megabytes());
+    json_t *root = json_pack(
+        "{s:s, s:s, s:b, s:I, s:i, s:I, s:f, s:f, s:f, s:f}", "version", darknet_version(), "cfg", net->name,
+        "train", net->training, "batch", (json_int_t)net->pass_batch, "threads", net->threads, "passes",
+        (json_int_t)count, "images_per_s", n / median, "images_per_s_min", n / seconds[count - 1],
+        "images_per_s_max", n / seconds[0], "peak_memory_mb", peak_megabytes());
     char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
     json_decref(root);
-    bool good = text ? file_write_atomic(option_text(a, "-json"), text, strlen(text), e) : error_set(e, "out of memory");
+    bool good = text ? file_write_atomic(option_text(a, "-json"), text, strlen(text), e)
+                     : error_set(e, "out of memory");
     free(text);
     return good;
 }
@@ -105,7 +109,8 @@ static bool measure(const arguments *a, network *net, size_t tics, double least_
         for (int i = 0; i < 2; i++) (void)bench_once(&b);
         size_t count = 0;
         double total = 0.0;
-        while (count < MOST && (count < tics || total < least_seconds)) total += seconds[count++] = bench_once(&b);
+        while (count < MOST && (count < tics || total < least_seconds))
+            total += seconds[count++] = bench_once(&b);
         qsort(seconds, count, sizeof *seconds, ascending);
         good = report(a, net, seconds, count, e);
     }
@@ -122,10 +127,12 @@ int command_speed(program *p, int argc, char **argv) {
     double seconds = 3.0, lambda = 0.0;
     int tics = a.position_count > 1 ? atoi(a.positions[1]) : 10;
     if (tics < 1) return fail("\"%s\" is no number of passes", a.positions[1]);
-    if (!command_threads(&a, &settings.threads) || !option_int(&a, "-batch", 1, 1 << 16, &settings.pass_batch) ||
+    if (!command_threads(&a, &settings.threads) ||
+        !option_int(&a, "-batch", 1, 1 << 16, &settings.pass_batch) ||
         !option_number(&a, "-seconds", 0, 3600, &seconds) || !option_number(&a, "-hdloss", 0, 1e9, &lambda))
         return 1;
-    const char *const overrides[2][2] = {{"net.hdloss", option_text(&a, "-hdloss")}, {"hdloss.lambda", option_text(&a, "-hdloss")}};
+    const char *const overrides[2][2] = {{"net.hdloss", option_text(&a, "-hdloss")},
+                                         {"hdloss.lambda", option_text(&a, "-hdloss")}};
     settings.overrides = overrides;
     settings.override_count = option_given(&a, "-hdloss") ? 2 : 0;
     network *net = command_network(p, a.positions[0], &settings);

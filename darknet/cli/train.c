@@ -18,16 +18,19 @@ static const option_spec options[] = {
     OPTION_THREADS,
     OPTION_END};
 
-static const command_spec spec = {
-    "classifier train DATA CFG [WEIGHTS] [options]",
-    "Trains the network of CFG on DATA's training set. WEIGHTS: a .backup with its .state resumes that run; other weights are\n"
-    "fine-tuned. Writes <name>_<epoch>.weights, <name>.backup and <name>.weights in DATA's backup directory, and a log. SIGINT and\n"
-    "SIGTERM save and stop.",
-    2, 3, options};
+static const command_spec spec = {"classifier train DATA CFG [WEIGHTS] [options]",
+                                  "Trains the network of CFG on DATA's training set. WEIGHTS: a .backup with "
+                                  "its .state resumes that run; other weights are\n"
+                                  "fine-tuned. Writes <name>_<epoch>.weights, <name>.backup and "
+                                  "<name>.weights in DATA's backup directory, and a log. SIGINT and\n"
+                                  "SIGTERM save and stop.",
+                                  2, 3, options};
 
 static volatile sig_atomic_t stop_signal;
 
-static void request_stop(int number) { stop_signal = number; }
+static void request_stop(int number) {
+    stop_signal = number;
+}
 
 static bool stop_requested(void *user) {
     (void)user;
@@ -47,7 +50,8 @@ static int train(program *p, const arguments *a, const data_options *data) {
     if (!command_threads(a, &threads) || !option_int(a, "-seed", 0, 0x7fffffff, &seed) ||
         !option_int(a, "-epochs", 1, 1 << 20, &epochs) || !option_number(a, "-hdloss", 0, 1e9, &lambda))
         return 1;
-    const char *const overrides[2][2] = {{"net.hdloss", option_text(a, "-hdloss")}, {"hdloss.lambda", option_text(a, "-hdloss")}};
+    const char *const overrides[2][2] = {{"net.hdloss", option_text(a, "-hdloss")},
+                                         {"hdloss.lambda", option_text(a, "-hdloss")}};
     network_settings settings = {.training = true,
                                  .threads = threads,
                                  .has_seed = option_given(a, "-seed"),
@@ -58,7 +62,8 @@ static int train(program *p, const arguments *a, const data_options *data) {
     if (!plugin_use_accelerator(p->plugin, option_text(a, "-accelerator"), &e)) return fail("%s", e.message);
     network *net = command_network(p, a->positions[1], &settings);
     if (!net) return 1;
-    train_options options_of_run = {.backup = option_given(a, "-backup") ? option_text(a, "-backup") : data->backup,
+    train_options options_of_run = {.backup =
+                                        option_given(a, "-backup") ? option_text(a, "-backup") : data->backup,
                                     .log_path = option_text(a, "-log"),
                                     .resume_path = a->position_count > 2 ? a->positions[2] : NULL,
                                     .clear = option_given(a, "-clear"),

@@ -17,16 +17,18 @@ static const option_spec options[] = {
     OPTION_THREADS,
     OPTION_END};
 
-static const command_spec spec = {"classifier valid DATA CFG WEIGHTS [options]",
-                                  "Accuracy of WEIGHTS on DATA's validation set. With -int8 that of the integer network (words and\n"
-                                  "activation scales from the .stream beside WEIGHTS when there is one).",
-                                  3, 3, options};
+static const command_spec spec = {
+    "classifier valid DATA CFG WEIGHTS [options]",
+    "Accuracy of WEIGHTS on DATA's validation set. With -int8 that of the integer network (words and\n"
+    "activation scales from the .stream beside WEIGHTS when there is one).",
+    3, 3, options};
 
-static bool write_json(const char *path, const arguments *a, const evaluation *r, int top, bool int8, error *e) {
-    json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:f, s:i, s:f, s:f, s:f}", "version", darknet_version(), "data",
-                             a->positions[0], "cfg", a->positions[1], "weights", a->positions[2], "int8", int8, "images",
-                             (json_int_t)r->images, "top1", r->top1, "k", top, "topk", r->topk, "loss", r->loss, "seconds",
-                             r->seconds);
+static bool write_json(const char *path, const arguments *a, const evaluation *r, int top, bool int8,
+                       error *e) {
+    json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:f, s:i, s:f, s:f, s:f}", "version",
+                             darknet_version(), "data", a->positions[0], "cfg", a->positions[1], "weights",
+                             a->positions[2], "int8", int8, "images", (json_int_t)r->images, "top1", r->top1,
+                             "k", top, "topk", r->topk, "loss", r->loss, "seconds", r->seconds);
     char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
     json_decref(root);
     if (!text) return error_set(e, "%s: out of memory", path);
@@ -36,7 +38,8 @@ static bool write_json(const char *path, const arguments *a, const evaluation *r
     return good;
 }
 
-static bool evaluate(program *p, const arguments *a, network *net, const dataset *d, int top, evaluation *result, error *e) {
+static bool evaluate(program *p, const arguments *a, network *net, const dataset *d, int top,
+                     evaluation *result, error *e) {
     load_report report;
     if (!network_load_weights(net, a->positions[2], false, &report, e)) return false;
     if (!option_given(a, "-int8")) return evaluate_network(net, d, top, result, e);
@@ -49,20 +52,23 @@ static bool evaluate(program *p, const arguments *a, network *net, const dataset
 
 static int run(program *p, const arguments *a, const data_options *data) {
     int threads, batch = 128, top = data->top > 1 ? data->top : 5;
-    if (!command_threads(a, &threads) || !option_int(a, "-batch", 1, 1 << 16, &batch) || !option_int(a, "-t", 1, 1 << 20, &top))
+    if (!command_threads(a, &threads) || !option_int(a, "-batch", 1, 1 << 16, &batch) ||
+        !option_int(a, "-t", 1, 1 << 20, &top))
         return 1;
     network_settings settings = {.threads = threads, .pass_batch = batch};
     network *net = command_network(p, a->positions[1], &settings);
     if (!net) return 1;
     error e = {0};
     evaluation result;
-    dataset *d = dataset_open(data, option_given(a, "-test") ? DATA_TEST : DATA_VALID, net->options.channels, net->options.seed, &e);
+    dataset *d = dataset_open(data, option_given(a, "-test") ? DATA_TEST : DATA_VALID, net->options.channels,
+                              net->options.seed, &e);
     bool good = d && evaluate(p, a, net, d, top, &result, &e);
     const char *json = option_text(a, "-json");
     bool quiet = json && json[0] == '-' && json[1] == 0;
     if (good && !quiet)
-        printf("%zu images: top 1: %f, top %d: %f, loss %f (%s, %.1f images/s)\n", result.images, result.top1, top, result.topk,
-               result.loss, option_given(a, "-int8") ? "int8" : "float", (double)result.images / result.seconds);
+        printf("%zu images: top 1: %f, top %d: %f, loss %f (%s, %.1f images/s)\n", result.images, result.top1,
+               top, result.topk, result.loss, option_given(a, "-int8") ? "int8" : "float",
+               (double)result.images / result.seconds);
     if (good && json) good = write_json(json, a, &result, top, option_given(a, "-int8"), &e);
     if (d) dataset_close(d);
     network_destroy(net);

@@ -1,5 +1,5 @@
-/* Instruction sets. Files named *.isa.c are compiled once per level (see the Makefile); each copy sees ISA_NAME
- * and gives its functions that level's suffix. The machine's best level is chosen at run time. */
+/* Instruction sets. Files named *.isa.c are compiled once per level (see the Makefile); each copy sees
+ * ISA_NAME and gives its functions that level's suffix. The machine's best level is chosen at run time. */
 #ifndef DARKNET_CORE_ISA_H
 #define DARKNET_CORE_ISA_H
 
@@ -15,7 +15,8 @@ typedef enum isa_level { ISA_PORTABLE, ISA_AVX2, ISA_AVX512 } isa_level;
 static inline isa_level isa_best(void) {
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma"))
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("fma"))
         return ISA_AVX512;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return ISA_AVX2;
 #endif

@@ -17,4 +17,6 @@ void *memory_allocate_zeroed(size_t count, size_t bytes) {
     return pointer;
 }
 
-void memory_free(void *pointer) { free(pointer); }
+void memory_free(void *pointer) {
+    free(pointer);
+}

@@ -1,5 +1,5 @@
-/* Seeded random numbers. Two forms: a small generator with its state in the open (saved in checkpoints), and a
- * stateless hash, so that the number drawn for (seed, stream, position) is the same whoever asks and in
+/* Seeded random numbers. Two forms: a small generator with its state in the open (saved in checkpoints), and
+ * a stateless hash, so that the number drawn for (seed, stream, position) is the same whoever asks and in
  * whatever order: results then do not depend on the number of threads or on a resume.
  * SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014. */
 #ifndef DARKNET_CORE_RANDOM_H
@@ -36,7 +36,9 @@ static inline uint64_t random_next(random_state *r) {
 }
 
 /* In [0, 1), 24 bits of it. */
-static inline float random_to_unit(uint64_t bits) { return (float)(bits >> 40) * 0x1p-24f; }
+static inline float random_to_unit(uint64_t bits) {
+    return (float)(bits >> 40) * 0x1p-24f;
+}
 
 static inline float random_uniform(random_state *r, float low, float high) {
     return low + (high - low) * random_to_unit(random_next(r));

@@ -43,8 +43,8 @@ static void backward(layer *l, const pass *p) {
     float *in_delta = layer_input_delta(l, 0);
     if (!in_delta) return;
     lazy_gradient g = {.delta = l->delta, .data = layer_buffer(l, a->input), .map = {.activation = a->kind}};
-    lazy_gradient_store(p->batch * tensor_pixels(l->in), (size_t)l->in.channels, &g, in_delta, layer_adds_delta(l, 0),
-                        p->threads);
+    lazy_gradient_store(p->batch * tensor_pixels(l->in), (size_t)l->in.channels, &g, in_delta,
+                        layer_adds_delta(l, 0), p->threads);
 }
 
 static void describe(const layer *l, darknet_layer_info *info) {
@@ -53,7 +53,9 @@ static void describe(const layer *l, darknet_layer_info *info) {
     info->activation_function = layer_activation_function(a->kind);
 }
 
-static void destroy(layer *l) { free(l->state); }
+static void destroy(layer *l) {
+    free(l->state);
+}
 
 const layer_type layer_activation = {.name = "activation",
                                      .reads_lazy = true,

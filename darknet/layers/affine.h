@@ -1,5 +1,5 @@
-/* What convolutional and connected layers have in common: a convolution (connected: 1x1 over one pixel) that leaves its raw
- * sums, and the affine tail behind it. */
+/* What convolutional and connected layers have in common: a convolution (connected: 1x1 over one pixel) that
+ * leaves its raw sums, and the affine tail behind it. */
 #ifndef DARKNET_LAYERS_AFFINE_H
 #define DARKNET_LAYERS_AFFINE_H
 
@@ -9,8 +9,8 @@
 typedef struct affine {
     convolution_shape shape; /* its batch is set by each pass */
     channel_tail tail;
-    int raw, activated;       /* buffers: the raw sums; the mapped output where a reader takes no map, else -1 */
-    channel_map map;          /* of this forward pass */
+    int raw, activated; /* buffers: the raw sums; the mapped output where a reader takes no map, else -1 */
+    channel_map map;    /* of this forward pass */
     const float *weights_now; /* after the transform */
 } affine;
 

@@ -10,7 +10,8 @@ static void parse(layer *l, const cfg_section *s, layer_context *context) {
 
 static void plan(layer *l, size_t batch, bool training, int threads) {
     (void)threads;
-    layer_request(l, batch * tensor_size(l->out) * sizeof(float), training ? BUFFER_TRAINING : BUFFER_FORWARD);
+    layer_request(l, batch * tensor_size(l->out) * sizeof(float),
+                  training ? BUFFER_TRAINING : BUFFER_FORWARD);
 }
 
 static void forward(layer *l, const pass *p) {
@@ -27,5 +28,9 @@ static void backward(layer *l, const pass *p) {
                               layer_adds_delta(l, 0), p->threads);
 }
 
-const layer_type layer_avgpool = {
-    .name = "avgpool", .reads_lazy = true, .parse = parse, .plan = plan, .forward = forward, .backward = backward};
+const layer_type layer_avgpool = {.name = "avgpool",
+                                  .reads_lazy = true,
+                                  .parse = parse,
+                                  .plan = plan,
+                                  .forward = forward,
+                                  .backward = backward};

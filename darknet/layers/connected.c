@@ -1,5 +1,5 @@
-/* [connected]: every output from every input (inputs in C,H,W order), then batch normalisation or a bias, then an
- * activation (affine.h). */
+/* [connected]: every output from every input (inputs in C,H,W order), then batch normalisation or a bias,
+ * then an activation (affine.h). */
 #include <math.h>
 #include <stdlib.h>
 
@@ -9,19 +9,31 @@
 
 typedef struct connected {
     affine affine; /* first: the helpers see it */
-    int flat, flat_delta; /* buffers: input and its delta as rows of C,H,W values, where the input has pixels */
+    int flat,
+        flat_delta; /* buffers: input and its delta as rows of C,H,W values, where the input has pixels */
 } connected;
 
-static bool spatial(const layer *l) { return tensor_pixels(l->in) > 1; }
+static bool spatial(const layer *l) {
+    return tensor_pixels(l->in) > 1;
+}
 
 static void parse(layer *l, const cfg_section *s, layer_context *context) {
     connected *c = l->state = calloc(1, sizeof *c);
     if (!c) return;
     int output = section_int(s, "output", 1, 1, 1 << 24, context->diagnostics);
     l->out = (tensor_shape){1, 1, output};
-    c->affine.shape = (convolution_shape){.batch = 1, .in_height = 1, .in_width = 1, .in_channels = tensor_size(l->in),
-                                          .out_height = 1, .out_width = 1, .out_channels = (size_t)output, .size = 1,
-                                          .stride_x = 1, .stride_y = 1, .dilation = 1, .groups = 1};
+    c->affine.shape = (convolution_shape){.batch = 1,
+                                          .in_height = 1,
+                                          .in_width = 1,
+                                          .in_channels = tensor_size(l->in),
+                                          .out_height = 1,
+                                          .out_width = 1,
+                                          .out_channels = (size_t)output,
+                                          .size = 1,
+                                          .stride_x = 1,
+                                          .stride_y = 1,
+                                          .dilation = 1,
+                                          .groups = 1};
     affine_parse(&c->affine, l, s, context);
     layer_add_parameter(l, "biases", (size_t)output, true, false);
     parameter *weights = layer_add_parameter(l, "weights", affine_weight_count(&c->affine), true, true);
@@ -34,7 +46,8 @@ static void initialize(layer *l, uint64_t seed) {
     random_state r = random_seeded(seed, (uint64_t)l->index);
     float range = sqrtf(2.0f / (float)c->affine.shape.in_channels);
     float *weights = layer_values(l, "weights");
-    for (size_t i = 0; i < affine_weight_count(&c->affine); i++) weights[i] = range * random_uniform(&r, -1.0f, 1.0f);
+    for (size_t i = 0; i < affine_weight_count(&c->affine); i++)
+        weights[i] = range * random_uniform(&r, -1.0f, 1.0f);
     affine_initialize(&c->affine, l);
 }
 

@@ -1,4 +1,5 @@
-/* [convolutional]: convolution with any groups, then batch normalisation or a bias, then an activation (affine.h). */
+/* [convolutional]: convolution with any groups, then batch normalisation or a bias, then an activation
+ * (affine.h). */
 #include <math.h>
 #include <stdlib.h>
 
@@ -11,14 +12,16 @@ static int out_length(int in, int size, int stride, int padding, int dilation) {
 }
 
 /* The out shape; an impossible one is a diagnostic and 1x1. */
-static tensor_shape out_shape(const layer *l, const cfg_section *s, const convolution_shape *c, diagnostics *d) {
+static tensor_shape out_shape(const layer *l, const cfg_section *s, const convolution_shape *c,
+                              diagnostics *d) {
     int size = (int)c->size, padding = (int)c->padding, dilation = (int)c->dilation;
     int reach = dilation * (size - 1) + 1, channels = (int)c->out_channels;
     if (reach <= l->in.height + 2 * padding && reach <= l->in.width + 2 * padding)
         return (tensor_shape){out_length(l->in.height, size, (int)c->stride_y, padding, dilation),
                               out_length(l->in.width, size, (int)c->stride_x, padding, dilation), channels};
-    diagnostics_error(d, LAYER_AT "size: a %dx%d kernel does not fit the %dx%d input with padding %d", section_path(s),
-                      section_key_line(s, "size"), reach, reach, l->in.width, l->in.height, padding);
+    diagnostics_error(d, LAYER_AT "size: a %dx%d kernel does not fit the %dx%d input with padding %d",
+                      section_path(s), section_key_line(s, "size"), reach, reach, l->in.width, l->in.height,
+                      padding);
     return (tensor_shape){1, 1, channels};
 }
 
@@ -33,7 +36,8 @@ static void read_shape(layer *l, const cfg_section *s, convolution_shape *c, dia
     int groups = section_int(s, "groups", 1, 1, 1 << 20, d);
     if (section_flag(s, "pad", false, d)) padding = size / 2;
     if (l->in.channels % groups != 0 || filters % groups != 0) {
-        diagnostics_error(d, LAYER_AT "groups: %d does not divide both the %d input channels and the %d filters",
+        diagnostics_error(d,
+                          LAYER_AT "groups: %d does not divide both the %d input channels and the %d filters",
                           section_path(s), section_key_line(s, "groups"), groups, l->in.channels, filters);
         groups = 1;
     }
@@ -87,7 +91,9 @@ static void backward(layer *l, const pass *p) {
     affine_backward(l->state, l, &in, layer_input_delta(l, 0), layer_adds_delta(l, 0), p);
 }
 
-static void describe(const layer *l, darknet_layer_info *info) { affine_describe(l->state, info); }
+static void describe(const layer *l, darknet_layer_info *info) {
+    affine_describe(l->state, info);
+}
 
 static void destroy(layer *l) {
     affine *a = l->state;

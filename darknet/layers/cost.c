@@ -1,5 +1,5 @@
-/* [cost]: a loss against the truth; the output is the input itself. delta is the negative half gradient that Darknet uses:
- * truth - prediction for sse, its clamped forms for smooth and L1. */
+/* [cost]: a loss against the truth; the output is the input itself. delta is the negative half gradient that
+ * Darknet uses: truth - prediction for sse, its clamped forms for smooth and L1. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +37,8 @@ static const struct {
     const char *name;
     cost_function function;
     bool masked;
-} types[] = {{"sse", squared, false}, {"masked", squared, true}, {"smooth", smooth, false}, {"L1", absolute, false}};
+} types[] = {
+    {"sse", squared, false}, {"masked", squared, true}, {"smooth", smooth, false}, {"L1", absolute, false}};
 
 static void parse(layer *l, const cfg_section *s, layer_context *context) {
     diagnostics *d = context->diagnostics;
@@ -93,7 +94,9 @@ static void backward(layer *l, const pass *p) {
     }
 }
 
-static void destroy(layer *l) { free(l->state); }
+static void destroy(layer *l) {
+    free(l->state);
+}
 
 const layer_type layer_cost = {.name = "cost",
                                .reads_lazy = false,

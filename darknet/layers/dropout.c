@@ -1,5 +1,6 @@
-/* [dropout]: in training, zeroes each value with a probability and scales the others by 1 / (1 - p); in inference the input
- * itself. The mask is a function of (seed, layer, image seen, position), so that it is never stored. */
+/* [dropout]: in training, zeroes each value with a probability and scales the others by 1 / (1 - p); in
+ * inference the input itself. The mask is a function of (seed, layer, image seen, position), so that it is
+ * never stored. */
 #include <stdlib.h>
 
 #include "core/random.h"
@@ -34,7 +35,8 @@ static void apply_mask(const layer *l, const pass *p, const float *in, float *ou
     float scale = 1.0f / (1.0f - state->probability);
 #pragma omp parallel for num_threads(p->threads) schedule(dynamic, 1)
     for (size_t n = 0; n < p->batch; n++) {
-        random_state r = random_seeded(random_hash(p->seed, (uint64_t)l->index, 0x64726f70), p->first_image + n);
+        random_state r =
+            random_seeded(random_hash(p->seed, (uint64_t)l->index, 0x64726f70), p->first_image + n);
         for (size_t i = n * outputs; i < (n + 1) * outputs; i++) {
             float mask = random_to_unit(random_next(&r)) < state->probability ? 0.0f : scale;
             out[i] = (accumulate ? out[i] : 0.0f) + mask * in[i];
@@ -57,7 +59,9 @@ static void backward(layer *l, const pass *p) {
     if (in_delta) apply_mask(l, p, l->delta, in_delta, layer_adds_delta(l, 0));
 }
 
-static void destroy(layer *l) { free(l->state); }
+static void destroy(layer *l) {
+    free(l->state);
+}
 
 const layer_type layer_dropout = {.name = "dropout",
                                   .reads_lazy = true,

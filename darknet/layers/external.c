@@ -1,4 +1,5 @@
-/* Layer types registered from outside the library (darknet_layer_type): the bridge between their records and ours. */
+/* Layer types registered from outside the library (darknet_layer_type): the bridge between their records and
+ * ours. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,7 +51,8 @@ static void plan(layer *l, size_t batch, bool training, int threads) {
     (void)threads;
     const external *state = l->state;
     if (state->type->forward)
-        layer_request(l, batch * tensor_size(l->out) * sizeof(float), training ? BUFFER_TRAINING : BUFFER_FORWARD);
+        layer_request(l, batch * tensor_size(l->out) * sizeof(float),
+                      training ? BUFFER_TRAINING : BUFFER_FORWARD);
 }
 
 static void forward(layer *l, const pass *p) {
@@ -73,7 +75,8 @@ static void backward(layer *l, const pass *p) {
     }
     if (!layer_adds_delta(l, 0)) memset(target, 0, count * sizeof(float));
     if (state->type->backward)
-        state->type->backward(state->state, p->net, layer_input(l, p, 0).data, l->output.data, l->delta, target, p->batch);
+        state->type->backward(state->state, p->net, layer_input(l, p, 0).data, l->output.data, l->delta,
+                              target, p->batch);
 }
 
 static void destroy(layer *l) {

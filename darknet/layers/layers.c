@@ -11,18 +11,27 @@ static const struct {
     const char *name;
     const layer_type *type;
 } table[] = {
-    {"convolutional", &layer_convolutional}, {"conv", &layer_convolutional},
-    {"connected", &layer_connected},         {"conn", &layer_connected},
-    {"maxpool", &layer_maxpool},             {"max", &layer_maxpool},
-    {"avgpool", &layer_avgpool},             {"avg", &layer_avgpool},
-    {"dropout", &layer_dropout},             {"shortcut", &layer_shortcut},
-    {"route", &layer_route},                 {"batchnorm", &layer_batchnorm},
-    {"activation", &layer_activation},       {"softmax", &layer_softmax},
-    {"soft", &layer_softmax},                {"cost", &layer_cost},
+    {"convolutional", &layer_convolutional},
+    {"conv", &layer_convolutional},
+    {"connected", &layer_connected},
+    {"conn", &layer_connected},
+    {"maxpool", &layer_maxpool},
+    {"max", &layer_maxpool},
+    {"avgpool", &layer_avgpool},
+    {"avg", &layer_avgpool},
+    {"dropout", &layer_dropout},
+    {"shortcut", &layer_shortcut},
+    {"route", &layer_route},
+    {"batchnorm", &layer_batchnorm},
+    {"activation", &layer_activation},
+    {"softmax", &layer_softmax},
+    {"soft", &layer_softmax},
+    {"cost", &layer_cost},
 };
 
-static const char *const foreign[] = {"region", "yolo",   "gaussian_yolo", "detection", "rnn",       "gru",     "lstm",
-                                      "crnn",   "iseg",   "conv_lstm",     "history",   "contrastive"};
+static const char *const foreign[] = {"region", "yolo",      "gaussian_yolo", "detection",
+                                      "rnn",    "gru",       "lstm",          "crnn",
+                                      "iseg",   "conv_lstm", "history",       "contrastive"};
 
 enum { TABLE_COUNT = sizeof table / sizeof table[0], FOREIGN_COUNT = sizeof foreign / sizeof foreign[0] };
 
@@ -93,7 +102,8 @@ void layer_want_workspace(layer *l, size_t bytes) {
     if (bytes > l->workspace_bytes) l->workspace_bytes = bytes;
 }
 
-bool layer_set_inputs(layer *l, const int *references, size_t count, const char *key, layer_context *context) {
+bool layer_set_inputs(layer *l, const int *references, size_t count, const char *key,
+                      layer_context *context) {
     int *inputs = malloc((count ? count : 1) * sizeof *inputs);
     if (!inputs) return false;
     bool good = true;
@@ -102,8 +112,8 @@ bool layer_set_inputs(layer *l, const int *references, size_t count, const char 
         if (wanted < 0 || wanted >= l->index) {
             diagnostics_error(context->diagnostics,
                               LAYER_AT "%s: %d names layer %d, but layer %d can only read layers 0 to %d",
-                              section_path(l->section), section_key_line(l->section, key), key, references[i], wanted,
-                              l->index, l->index - 1);
+                              section_path(l->section), section_key_line(l->section, key), key, references[i],
+                              wanted, l->index, l->index - 1);
             good = false;
             wanted = l->index - 1;
         }
@@ -138,7 +148,8 @@ float *layer_input_delta(const layer *l, int k) {
     return delta == l->delta ? NULL : delta;
 }
 
-/* The backward pass visits layers from the last to the first: the last one to read a layer is the first to write its delta. */
+/* The backward pass visits layers from the last to the first: the last one to read a layer is the first to
+ * write its delta. */
 bool layer_adds_delta(const layer *l, int k) {
     int source = l->inputs[k];
     for (int i = l->net->layer_count - 1; i > l->index; i--) {
@@ -152,22 +163,28 @@ bool layer_adds_delta(const layer *l, int k) {
     return false;
 }
 
-bool layer_writes_deltas(const layer *l) { return l->propagates; }
+bool layer_writes_deltas(const layer *l) {
+    return l->propagates;
+}
 
-activation_kind layer_parse_activation(const cfg_section *s, const char *key, const char *fallback, diagnostics *d) {
+activation_kind layer_parse_activation(const cfg_section *s, const char *key, const char *fallback,
+                                       diagnostics *d) {
     const char *name = section_string(s, key, fallback);
     activation_kind kind = activation_from_name(name);
     if (kind < ACTIVATION_COUNT) return kind;
     const char *names[ACTIVATION_COUNT];
     for (int i = 0; i < ACTIVATION_COUNT; i++) names[i] = activation_name((activation_kind)i);
     const char *closest = closest_name(name, names, ACTIVATION_COUNT);
-    diagnostics_error(d, LAYER_AT "%s: \"%s\" is no activation%s%s%s", section_path(s), section_key_line(s, key), key,
-                      name, closest ? "; did you mean \"" : "", closest ? closest : "", closest ? "\"?" : "");
+    diagnostics_error(d, LAYER_AT "%s: \"%s\" is no activation%s%s%s", section_path(s),
+                      section_key_line(s, key), key, name, closest ? "; did you mean \"" : "",
+                      closest ? closest : "", closest ? "\"?" : "");
     return ACTIVATION_LINEAR;
 }
 
-#define SCALAR(kind, name) \
-    static float name(float z) { return activation_value(kind, z); }
+#define SCALAR(kind, name)                                                                                   \
+    static float name(float z) {                                                                             \
+        return activation_value(kind, z);                                                                    \
+    }
 SCALAR(ACTIVATION_LINEAR, linear)
 SCALAR(ACTIVATION_RELU, relu)
 SCALAR(ACTIVATION_RELU6, relu6)
@@ -190,12 +207,12 @@ SCALAR(ACTIVATION_GELU, gelu)
 
 float (*layer_activation_function(activation_kind kind))(float) {
     static float (*const functions[ACTIVATION_COUNT])(float) = {
-        [ACTIVATION_LINEAR] = linear,   [ACTIVATION_RELU] = relu,           [ACTIVATION_RELU6] = relu6,
-        [ACTIVATION_LEAKY] = leaky,     [ACTIVATION_LOGISTIC] = logistic,   [ACTIVATION_TANH] = tangent,
-        [ACTIVATION_SWISH] = swish,     [ACTIVATION_MISH] = mish,           [ACTIVATION_ELU] = elu,
-        [ACTIVATION_SELU] = selu,       [ACTIVATION_RELIE] = relie,         [ACTIVATION_RAMP] = ramp,
-        [ACTIVATION_PLSE] = plse,       [ACTIVATION_STAIR] = stair,         [ACTIVATION_HARDTAN] = hardtan,
-        [ACTIVATION_LHTAN] = lhtan,     [ACTIVATION_LOGGY] = loggy,         [ACTIVATION_HARD_MISH] = hard_mish,
+        [ACTIVATION_LINEAR] = linear, [ACTIVATION_RELU] = relu,         [ACTIVATION_RELU6] = relu6,
+        [ACTIVATION_LEAKY] = leaky,   [ACTIVATION_LOGISTIC] = logistic, [ACTIVATION_TANH] = tangent,
+        [ACTIVATION_SWISH] = swish,   [ACTIVATION_MISH] = mish,         [ACTIVATION_ELU] = elu,
+        [ACTIVATION_SELU] = selu,     [ACTIVATION_RELIE] = relie,       [ACTIVATION_RAMP] = ramp,
+        [ACTIVATION_PLSE] = plse,     [ACTIVATION_STAIR] = stair,       [ACTIVATION_HARDTAN] = hardtan,
+        [ACTIVATION_LHTAN] = lhtan,   [ACTIVATION_LOGGY] = loggy,       [ACTIVATION_HARD_MISH] = hard_mish,
         [ACTIVATION_GELU] = gelu,
     };
     return kind < ACTIVATION_COUNT ? functions[kind] : NULL;

@@ -16,10 +16,12 @@ static void parse(layer *l, const cfg_section *s, layer_context *context) {
     int stride = section_int(s, "stride", 1, 1, 1024, d);
     int size = section_int(s, "size", stride, 1, 1024, d);
     int padding = section_int(s, "padding", size - 1, 0, 1024, d);
-    int height = (l->in.height + padding - size) / stride + 1, width = (l->in.width + padding - size) / stride + 1;
+    int height = (l->in.height + padding - size) / stride + 1,
+        width = (l->in.width + padding - size) / stride + 1;
     if (l->in.height + padding < size || l->in.width + padding < size) {
         diagnostics_error(d, LAYER_AT "size: a window of %d does not fit the %dx%d input with padding %d",
-                          section_path(s), section_key_line(s, "size"), size, l->in.width, l->in.height, padding);
+                          section_path(s), section_key_line(s, "size"), size, l->in.width, l->in.height,
+                          padding);
         height = width = 1;
     }
     l->out = (tensor_shape){height, width, l->in.channels};
@@ -55,7 +57,8 @@ static void backward(layer *l, const pass *p) {
     maxpool *m = l->state;
     float *in_delta = layer_input_delta(l, 0);
     if (in_delta)
-        maxpool_backward(&m->shape, l->delta, layer_buffer(l, m->index), in_delta, layer_adds_delta(l, 0), p->threads);
+        maxpool_backward(&m->shape, l->delta, layer_buffer(l, m->index), in_delta, layer_adds_delta(l, 0),
+                         p->threads);
 }
 
 static void describe(const layer *l, darknet_layer_info *info) {
@@ -65,7 +68,9 @@ static void describe(const layer *l, darknet_layer_info *info) {
     info->padding = (int)m->shape.padding;
 }
 
-static void destroy(layer *l) { free(l->state); }
+static void destroy(layer *l) {
+    free(l->state);
+}
 
 const layer_type layer_maxpool = {.name = "maxpool",
                                   .reads_lazy = true,

@@ -1,5 +1,5 @@
-/* Batch normalisation as coefficients: see normalization.h. The forms are those of the Darknet lines; the exact one is the
- * derivative of the (n-1)-divisor form. */
+/* Batch normalisation as coefficients: see normalization.h. The forms are those of the Darknet lines; the
+ * exact one is the derivative of the (n-1)-divisor form. */
 #include "layers/normalization.h"
 
 #include <math.h>
@@ -84,7 +84,8 @@ channel_map channel_tail_training_map(channel_tail *t, layer *l, size_t pixels) 
     return normalized_map(t, l);
 }
 
-/* dx = a*dz + b*x + c for one channel: A dz - (mean of A dz) - (x - mean) * slope, where slope carries the variance's part. */
+/* dx = a*dz + b*x + c for one channel: A dz - (mean of A dz) - (x - mean) * slope, where slope carries the
+ * variance's part. */
 static void set_coefficients(channel_tail *t, size_t k, size_t pixels, float gamma) {
     double n = (double)pixels, sum = t->sum_dz[k], centered = t->sum_dz_x[k];
     double variance = batch_variance(t, k, pixels), a, slope, constant;

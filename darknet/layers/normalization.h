@@ -1,6 +1,6 @@
-/* The affine tail of a convolution or connected layer: batch normalisation or a bias, then an activation, as a pending
- * map on the raw sums (kernels.h) and as coefficients of the lazy gradient. Shared by convolutional, connected and
- * batchnorm layers. */
+/* The affine tail of a convolution or connected layer: batch normalisation or a bias, then an activation, as
+ * a pending map on the raw sums (kernels.h) and as coefficients of the lazy gradient. Shared by
+ * convolutional, connected and batchnorm layers. */
 #ifndef DARKNET_LAYERS_NORMALIZATION_H
 #define DARKNET_LAYERS_NORMALIZATION_H
 
@@ -12,7 +12,7 @@ typedef struct channel_tail {
     bool normalize;
     batch_norm_form form;
     activation_kind activation;
-    float *arrays;  /* one allocation behind those below, [channels] each */
+    float *arrays; /* one allocation behind those below, [channels] each */
     float *scale, *shift, *mean, *m2, *deviation, *a, *b, *c, *sum_dz, *sum_dz_x;
 } channel_tail;
 
@@ -28,10 +28,11 @@ void batch_norm_epsilons(batch_norm_form form, float *inside, float *outside);
 
 /* The map from the rolling statistics (or the bias alone). */
 channel_map channel_tail_inference_map(channel_tail *t, const layer *l);
-/* The map from the batch's moments in t->mean, t->m2 (without normalize: the bias); moves the rolling statistics. */
+/* The map from the batch's moments in t->mean, t->m2 (without normalize: the bias); moves the rolling
+ * statistics. */
 channel_map channel_tail_training_map(channel_tail *t, layer *l, size_t pixels);
-/* After the forward pass of training: sums over g, gradients of scales and biases added, and the coefficients by which g then
- * gives the gradient of the raw sums. */
+/* After the forward pass of training: sums over g, gradients of scales and biases added, and the coefficients
+ * by which g then gives the gradient of the raw sums. */
 void channel_tail_backward(channel_tail *t, const layer *l, size_t pixels, lazy_gradient *g, void *workspace,
                            int threads);
 

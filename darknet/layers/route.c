@@ -21,12 +21,14 @@ static void join_shapes(layer *l, const cfg_section *s, diagnostics *d) {
     for (int k = 0; k < l->input_count; k++) {
         tensor_shape shape = layer_input_shape(l, k);
         if (shape.height != l->out.height || shape.width != l->out.width)
-            diagnostics_error(d, LAYER_AT "layers: layer %d gives %dx%d, layer %d %dx%d: only equal sizes can be joined",
-                              section_path(s), section_key_line(s, "layers"), l->inputs[0], l->out.width, l->out.height,
-                              l->inputs[k], shape.width, shape.height);
+            diagnostics_error(
+                d, LAYER_AT "layers: layer %d gives %dx%d, layer %d %dx%d: only equal sizes can be joined",
+                section_path(s), section_key_line(s, "layers"), l->inputs[0], l->out.width, l->out.height,
+                l->inputs[k], shape.width, shape.height);
         if (shape.channels % state->groups != 0)
-            diagnostics_error(d, LAYER_AT "groups: %d does not divide the %d channels of layer %d", section_path(s),
-                              section_key_line(s, "groups"), state->groups, shape.channels, l->inputs[k]);
+            diagnostics_error(d, LAYER_AT "groups: %d does not divide the %d channels of layer %d",
+                              section_path(s), section_key_line(s, "groups"), state->groups, shape.channels,
+                              l->inputs[k]);
         l->out.channels += slice_channels(l, k);
     }
 }
@@ -41,7 +43,8 @@ static void parse(layer *l, const cfg_section *s, layer_context *context) {
     int *layers = NULL;
     size_t count = section_int_list(s, "layers", &layers, d);
     if (!count)
-        diagnostics_error(d, LAYER_AT "layers: is missing: it names the layers to join", section_path(s), section_line(s));
+        diagnostics_error(d, LAYER_AT "layers: is missing: it names the layers to join", section_path(s),
+                          section_line(s));
     else if (layer_set_inputs(l, layers, count, "layers", context))
         join_shapes(l, s, d);
     free(layers);
@@ -50,19 +53,21 @@ static void parse(layer *l, const cfg_section *s, layer_context *context) {
 
 static void plan(layer *l, size_t batch, bool training, int threads) {
     (void)threads;
-    layer_request(l, batch * tensor_size(l->out) * sizeof(float), training ? BUFFER_TRAINING : BUFFER_FORWARD);
+    layer_request(l, batch * tensor_size(l->out) * sizeof(float),
+                  training ? BUFFER_TRAINING : BUFFER_FORWARD);
     for (int k = 0; k < l->input_count; k++)
         layer_want_workspace(l, batch * tensor_size(layer_input_shape(l, k)) * sizeof(float));
 }
 
 /* to[p][0..channels) = (adds ? to : 0) + from[p][0..channels) for every pixel. */
-static void copy_slice(size_t pixels, size_t channels, const float *from, size_t from_stride, float *to, size_t to_stride,
-                       bool adds, int threads) {
+static void copy_slice(size_t pixels, size_t channels, const float *from, size_t from_stride, float *to,
+                       size_t to_stride, bool adds, int threads) {
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (size_t p = 0; p < pixels; p++) {
         const float *source = from + p * from_stride;
         float *target = to + p * to_stride;
-        if (!adds) memcpy(target, source, channels * sizeof(float));
+        if (!adds)
+            memcpy(target, source, channels * sizeof(float));
         else
             for (size_t c = 0; c < channels; c++) target[c] += source[c];
     }
@@ -76,8 +81,8 @@ static void forward(layer *l, const pass *p) {
         lazy_tensor in = layer_input(l, p, k);
         size_t whole = (size_t)layer_input_shape(l, k).channels, part = (size_t)slice_channels(l, k);
         lazy_tensor_store(pixels, whole, &in, p->workspace, p->threads);
-        copy_slice(pixels, part, (const float *)p->workspace + part * (size_t)state->group, whole, out + place,
-                   (size_t)l->out.channels, false, p->threads);
+        copy_slice(pixels, part, (const float *)p->workspace + part * (size_t)state->group, whole,
+                   out + place, (size_t)l->out.channels, false, p->threads);
         place += part;
     }
     l->output = (lazy_tensor){.data = out};
@@ -92,13 +97,15 @@ static void backward(layer *l, const pass *p) {
         bool adds = layer_adds_delta(l, k);
         if (target && !adds && state->groups > 1) memset(target, 0, pixels * whole * sizeof(float));
         if (target)
-            copy_slice(pixels, part, l->delta + place, (size_t)l->out.channels, target + part * (size_t)state->group, whole,
-                       adds, p->threads);
+            copy_slice(pixels, part, l->delta + place, (size_t)l->out.channels,
+                       target + part * (size_t)state->group, whole, adds, p->threads);
         place += part;
     }
 }
 
-static void destroy(layer *l) { free(l->state); }
+static void destroy(layer *l) {
+    free(l->state);
+}
 
 const layer_type layer_route = {.name = "route",
                                 .reads_lazy = true,

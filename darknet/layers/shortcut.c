@@ -1,5 +1,6 @@
-/* [shortcut]: activation(alpha * input + beta * the sum of the `from` layers). Where shapes differ the sum is over their overlap:
- * the first channels, and every (width ratio)-th pixel of the larger one; the rest of the input stays as it is. */
+/* [shortcut]: activation(alpha * input + beta * the sum of the `from` layers). Where shapes differ the sum is
+ * over their overlap: the first channels, and every (width ratio)-th pixel of the larger one; the rest of the
+ * input stays as it is. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,12 +26,17 @@ static bool all_same(const layer *l) {
 static void check_shapes(const layer *l, const cfg_section *s, diagnostics *d) {
     for (int k = 1; k < l->input_count; k++) {
         tensor_shape a = l->in, b = layer_input_shape(l, k);
-        bool up = b.height % a.height == 0 && b.width % a.width == 0 && b.height / a.height == b.width / a.width;
-        bool down = a.height % b.height == 0 && a.width % b.width == 0 && a.height / b.height == a.width / b.width;
+        bool up =
+            b.height % a.height == 0 && b.width % a.width == 0 && b.height / a.height == b.width / a.width;
+        bool down =
+            a.height % b.height == 0 && a.width % b.width == 0 && a.height / b.height == a.width / b.width;
         if (!up && !down)
-            diagnostics_error(d, LAYER_AT "from: layer %d gives %dx%dx%d, which is no whole multiple of the %dx%dx%d of layer %d",
-                              section_path(s), section_key_line(s, "from"), l->inputs[k], b.width, b.height, b.channels,
-                              a.width, a.height, a.channels, l->inputs[0]);
+            diagnostics_error(
+                d,
+                LAYER_AT
+                "from: layer %d gives %dx%dx%d, which is no whole multiple of the %dx%dx%d of layer %d",
+                section_path(s), section_key_line(s, "from"), l->inputs[k], b.width, b.height, b.channels,
+                a.width, a.height, a.channels, l->inputs[0]);
     }
 }
 
@@ -50,7 +56,9 @@ static void parse(layer *l, const cfg_section *s, layer_context *context) {
     int *from = NULL;
     size_t count = section_int_list(s, "from", &from, d);
     int *references = malloc((count + 1) * sizeof *references);
-    if (!count) diagnostics_error(d, LAYER_AT "from: is missing: it names the layer to add", section_path(s), section_line(s));
+    if (!count)
+        diagnostics_error(d, LAYER_AT "from: is missing: it names the layer to add", section_path(s),
+                          section_line(s));
     if (count && references) {
         references[0] = -1;
         for (size_t i = 0; i < count; i++) references[i + 1] = from[i];
@@ -81,8 +89,10 @@ typedef struct overlap {
 
 static overlap overlap_of(tensor_shape out, tensor_shape from) {
     overlap o = {.out_step = 1, .from_step = 1};
-    if (from.width >= out.width) o.from_step = (size_t)(from.width / out.width);
-    else o.out_step = (size_t)(out.width / from.width);
+    if (from.width >= out.width)
+        o.from_step = (size_t)(from.width / out.width);
+    else
+        o.out_step = (size_t)(out.width / from.width);
     o.height = (size_t)(from.height < out.height ? from.height : out.height);
     o.width = (size_t)(from.width < out.width ? from.width : out.width);
     o.channels = (size_t)(from.channels < out.channels ? from.channels : out.channels);
@@ -90,8 +100,8 @@ static overlap overlap_of(tensor_shape out, tensor_shape from) {
 }
 
 /* a = alpha * a + beta * b on the overlap, for one image; a has shape sa and pixel step ta, b likewise. */
-static void add_overlap(const overlap *o, float alpha, float *a, tensor_shape sa, size_t ta, float beta, const float *b,
-                        tensor_shape sb, size_t tb) {
+static void add_overlap(const overlap *o, float alpha, float *a, tensor_shape sa, size_t ta, float beta,
+                        const float *b, tensor_shape sb, size_t tb) {
     for (size_t y = 0; y < o->height; y++)
         for (size_t x = 0; x < o->width; x++) {
             float *pa = a + (y * ta * (size_t)sa.width + x * ta) * (size_t)sa.channels;
@@ -106,7 +116,8 @@ static void add_from(const layer *l, const pass *p, int k, float *sum) {
     lazy_tensor from = layer_input(l, p, k);
     overlap o = overlap_of(l->out, shape);
     float alpha = k == 1 ? state->alpha : 1.0f;
-    lazy_tensor_store(p->batch * tensor_pixels(shape), (size_t)shape.channels, &from, p->workspace, p->threads);
+    lazy_tensor_store(p->batch * tensor_pixels(shape), (size_t)shape.channels, &from, p->workspace,
+                      p->threads);
 #pragma omp parallel for num_threads(p->threads) schedule(dynamic, 1)
     for (size_t n = 0; n < p->batch; n++)
         add_overlap(&o, alpha, sum + n * tensor_size(l->out), l->out, o.out_step, state->beta,
@@ -121,8 +132,8 @@ static void forward(layer *l, const pass *p) {
     if (all_same(l)) {
         for (int k = 1; k < l->input_count; k++) {
             lazy_tensor from = layer_input(l, p, k), so_far = {.data = sum};
-            lazy_tensor_add(pixels, channels, k == 1 ? state->alpha : 1.0f, k == 1 ? &in : &so_far, state->beta, &from, sum,
-                            p->threads);
+            lazy_tensor_add(pixels, channels, k == 1 ? state->alpha : 1.0f, k == 1 ? &in : &so_far,
+                            state->beta, &from, sum, p->threads);
         }
     } else {
         lazy_tensor_store(pixels, channels, &in, sum, p->threads);
@@ -137,10 +148,12 @@ static void forward(layer *l, const pass *p) {
 
 static bool shares_delta(const layer *l) {
     const shortcut *state = l->state;
-    return state->activation == ACTIVATION_LINEAR && state->alpha == 1.0f && state->beta == 1.0f && all_same(l);
+    return state->activation == ACTIVATION_LINEAR && state->alpha == 1.0f && state->beta == 1.0f &&
+           all_same(l);
 }
 
-/* Adds (or writes) the delta of input k; where it is not on the overlap, input 0 gets the delta itself, a `from` nothing. */
+/* Adds (or writes) the delta of input k; where it is not on the overlap, input 0 gets the delta itself, a
+ * `from` nothing. */
 static void push_delta(const layer *l, const pass *p, int k, float *target, bool adds) {
     const shortcut *state = l->state;
     tensor_shape shape = layer_input_shape(l, k);
@@ -161,8 +174,9 @@ static void push_delta(const layer *l, const pass *p, int k, float *target, bool
     size_t step = k == 0 ? o.out_step : o.from_step;
 #pragma omp parallel for num_threads(p->threads) schedule(dynamic, 1)
     for (size_t n = 0; n < p->batch; n++)
-        add_overlap(&o, 1.0f, target + n * tensor_size(shape), shape, step, k == 0 ? state->alpha - 1.0f : state->beta,
-                    l->delta + n * tensor_size(l->out), l->out, o.out_step);
+        add_overlap(&o, 1.0f, target + n * tensor_size(shape), shape, step,
+                    k == 0 ? state->alpha - 1.0f : state->beta, l->delta + n * tensor_size(l->out), l->out,
+                    o.out_step);
 }
 
 static void backward(layer *l, const pass *p) {
@@ -187,7 +201,9 @@ static void describe(const layer *l, darknet_layer_info *info) {
     info->activation_function = layer_activation_function(state->activation);
 }
 
-static void destroy(layer *l) { free(l->state); }
+static void destroy(layer *l) {
+    free(l->state);
+}
 
 const layer_type layer_shortcut = {.name = "shortcut",
                                    .reads_lazy = true,

@@ -1,5 +1,5 @@
-/* [softmax]: probabilities; with a truth, the cross entropy summed over the batch. Darknet's rule: delta = truth - prediction,
- * whatever the temperature. */
+/* [softmax]: probabilities; with a truth, the cross entropy summed over the batch. Darknet's rule: delta =
+ * truth - prediction, whatever the temperature. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -34,13 +34,15 @@ static void parse(layer *l, const cfg_section *s, layer_context *context) {
 
 static void plan(layer *l, size_t batch, bool training, int threads) {
     (void)threads;
-    layer_request(l, batch * tensor_size(l->out) * sizeof(float), training ? BUFFER_TRAINING : BUFFER_FORWARD);
+    layer_request(l, batch * tensor_size(l->out) * sizeof(float),
+                  training ? BUFFER_TRAINING : BUFFER_FORWARD);
 }
 
 static double cross_entropy(const float *predicted, const float *truth, size_t count) {
     double loss = 0.0;
     for (size_t i = 0; i < count; i++)
-        if (truth[i] != 0.0f) loss -= (double)truth[i] * log(predicted[i] < 1e-30f ? 1e-30 : (double)predicted[i]);
+        if (truth[i] != 0.0f)
+            loss -= (double)truth[i] * log(predicted[i] < 1e-30f ? 1e-30 : (double)predicted[i]);
     return loss;
 }
 
@@ -70,7 +72,9 @@ static void backward(layer *l, const pass *p) {
     }
 }
 
-static void destroy(layer *l) { free(l->state); }
+static void destroy(layer *l) {
+    free(l->state);
+}
 
 const layer_type layer_softmax = {.name = "softmax",
                                   .reads_lazy = true,

@@ -7,8 +7,8 @@
 static const struct {
     const char *name;
     learning_policy policy;
-} policies[] = {{"constant", POLICY_CONSTANT}, {"step", POLICY_STEP}, {"steps", POLICY_STEPS},
-                {"exp", POLICY_EXP},           {"poly", POLICY_POLY}, {"random", POLICY_RANDOM},
+} policies[] = {{"constant", POLICY_CONSTANT}, {"step", POLICY_STEP},   {"steps", POLICY_STEPS},
+                {"exp", POLICY_EXP},           {"poly", POLICY_POLY},   {"random", POLICY_RANDOM},
                 {"sigmoid", POLICY_SIGMOID},   {"sig", POLICY_SIGMOID}, {"sgdr", POLICY_SGDR}};
 
 static const char *const norm_forms[] = {"darknet", "exact", "alexey"}; /* in the order of batch_norm_form */
@@ -21,9 +21,11 @@ static learning_policy parse_policy(const cfg_section *s, diagnostics *d) {
         names[i] = policies[i].name;
     }
     const char *closest = closest_name(name, names, COUNT);
-    diagnostics_error(d, LAYER_AT "policy: \"%s\" is not one of constant, step, steps, exp, poly, random, sigmoid, sgdr%s%s%s",
-                      section_path(s), section_key_line(s, "policy"), name, closest ? "; did you mean \"" : "",
-                      closest ? closest : "", closest ? "\"?" : "");
+    diagnostics_error(
+        d,
+        LAYER_AT "policy: \"%s\" is not one of constant, step, steps, exp, poly, random, sigmoid, sgdr%s%s%s",
+        section_path(s), section_key_line(s, "policy"), name, closest ? "; did you mean \"" : "",
+        closest ? closest : "", closest ? "\"?" : "");
     return POLICY_CONSTANT;
 }
 
@@ -82,8 +84,10 @@ static void parse_augmentation(const cfg_section *s, net_options *o, diagnostics
     bool has_ratio = section_has(s, "max_ratio") || section_has(s, "min_ratio");
     o->max_crop = section_int(s, "max_crop", width * 2, 1, 1 << 16, d);
     o->min_crop = section_int(s, "min_crop", width, 1, 1 << 16, d);
-    double max_ratio = section_number(s, "max_ratio", width ? (double)o->max_crop / width : 1.0, .01, 100.0, d);
-    double min_ratio = section_number(s, "min_ratio", width ? (double)o->min_crop / width : 1.0, .01, 100.0, d);
+    double max_ratio =
+        section_number(s, "max_ratio", width ? (double)o->max_crop / width : 1.0, .01, 100.0, d);
+    double min_ratio =
+        section_number(s, "min_ratio", width ? (double)o->min_crop / width : 1.0, .01, 100.0, d);
     if (has_ratio && !section_has(s, "max_crop")) o->max_crop = (int)(max_ratio * width);
     if (has_ratio && !section_has(s, "min_crop")) o->min_crop = (int)(min_ratio * width);
     if (o->min_crop > o->max_crop)
@@ -104,7 +108,8 @@ static void parse_augmentation(const cfg_section *s, net_options *o, diagnostics
     o->deviation = per_channel(s, "std", o->channels, d);
     for (int c = 0; o->deviation && c < o->channels; c++)
         if (!(o->deviation[c] > 0.0f)) {
-            diagnostics_error(d, LAYER_AT "std: must be above 0", section_path(s), section_key_line(s, "std"));
+            diagnostics_error(d, LAYER_AT "std: must be above 0", section_path(s),
+                              section_key_line(s, "std"));
             break;
         }
 }
@@ -130,8 +135,9 @@ static void parse_shape(const cfg_section *s, net_options *o, diagnostics *d) {
     }
     if (o->height && o->width && o->channels) return;
     if (diagnostics_error_count(d) == mistakes)
-        diagnostics_error(d, LAYER_AT "height, width, channels: all three are wanted (or inputs), here %d, %d, %d",
-                      section_path(s), section_line(s), o->height, o->width, o->channels);
+        diagnostics_error(
+            d, LAYER_AT "height, width, channels: all three are wanted (or inputs), here %d, %d, %d",
+            section_path(s), section_line(s), o->height, o->width, o->channels);
     o->height = o->height ? o->height : 1;
     o->width = o->width ? o->width : 1;
     o->channels = o->channels ? o->channels : 1;

@@ -1,5 +1,5 @@
-/* Building a network: cfg sections to layers with shapes, then parameters, then memory. Every mistake of the cfg is collected
- * before anything large is allocated. */
+/* Building a network: cfg sections to layers with shapes, then parameters, then memory. Every mistake of the
+ * cfg is collected before anything large is allocated. */
 #include "network/network.h"
 
 #include <stdlib.h>
@@ -10,13 +10,21 @@
 #include "core/memory.h"
 #include "layers/external.h"
 
-const char *darknet_version(void) { return PROJECT_VERSION; }
-int network_layer_count(const network *net) { return net->layer_count; }
+const char *darknet_version(void) {
+    return PROJECT_VERSION;
+}
+int network_layer_count(const network *net) {
+    return net->layer_count;
+}
 layer *network_layer(network *net, int index) {
     return index >= 0 && index < net->layer_count ? &net->layers[index] : NULL;
 }
-const char *network_name(const network *net) { return net->name; }
-int network_threads(const network *net) { return net->threads; }
+const char *network_name(const network *net) {
+    return net->name;
+}
+int network_threads(const network *net) {
+    return net->threads;
+}
 
 static char *name_of(const char *path) {
     char *name = strdup(path_base(path));
@@ -69,8 +77,8 @@ static const layer_type *type_of(const network *net, const cfg_section *s, diagn
     if (type) return type;
     if (external_is_registered(net, name)) return &layer_external;
     if (layer_type_is_foreign(name)) {
-        diagnostics_error(d, LAYER_AT "layer type %s is not supported: this build trains classifiers", section_path(s),
-                          section_line(s), name);
+        diagnostics_error(d, LAYER_AT "layer type %s is not supported: this build trains classifiers",
+                          section_path(s), section_line(s), name);
         return NULL;
     }
     const char *names[64];
@@ -117,8 +125,8 @@ static bool parse_layer(network *net, int index, cfg_section *s, diagnostics *d)
     size_t outputs = 0;
     if (!size_multiply((size_t)l->out.height * (size_t)l->out.width, (size_t)l->out.channels, &outputs) ||
         outputs > SIZE_MAX / 64)
-        diagnostics_error(d, LAYER_AT "[%s]: its output of %dx%dx%d is too large", section_path(s), section_line(s),
-                          section_name(s), l->out.width, l->out.height, l->out.channels);
+        diagnostics_error(d, LAYER_AT "[%s]: its output of %dx%dx%d is too large", section_path(s),
+                          section_line(s), section_name(s), l->out.width, l->out.height, l->out.channels);
     return l->state != NULL || !type->destroy;
 }
 
@@ -137,11 +145,13 @@ static void parse_all(network *net, diagnostics *d) {
         diagnostics_error(d, "%s: has %zu layers; 1 to 10000 are wanted", cfg_path(net->source), count);
         return;
     }
-    net->layers = calloc(count + 1, sizeof *net->layers); /* one more: a layer whose parse failed is destroyed too */
+    net->layers =
+        calloc(count + 1, sizeof *net->layers); /* one more: a layer whose parse failed is destroyed too */
     if (!net->layers) return;
     for (size_t i = 0; i < count; i++) {
         if (!parse_layer(net, (int)i, cfg_section_at(net->source, i + 1), d)) {
-            if (diagnostics_error_count(d) == 0) diagnostics_error(d, "%s: out of memory", cfg_path(net->source));
+            if (diagnostics_error_count(d) == 0)
+                diagnostics_error(d, "%s: out of memory", cfg_path(net->source));
             return;
         }
         net->layer_count = (int)i + 1;
@@ -166,7 +176,8 @@ static bool allocate_parameters(network *net, error *e) {
         for (int j = 0; j < net->layers[i].parameter_count; j++) total += net->layers[i].parameters[j].count;
     net->parameter_total = total;
     if (total > SIZE_MAX / 64 || total * sizeof(float) > machine_memory_bytes())
-        return error_set(e, "%s: its %zu parameters do not fit this machine's memory", cfg_path(net->source), total);
+        return error_set(e, "%s: its %zu parameters do not fit this machine's memory", cfg_path(net->source),
+                         total);
     net->values = memory_allocate_zeroed(total, sizeof(float));
     net->gradients = net->training ? memory_allocate_zeroed(total, sizeof(float)) : NULL;
     if (!net->values || (net->training && !net->gradients))
@@ -203,7 +214,8 @@ static bool build(network *net, const network_settings *settings, diagnostics *d
     if (!allocate_parameters(net, e)) return false;
     freeze_before_stop(net);
     for (int i = 0; i < net->layer_count; i++)
-        if (net->layers[i].type->initialize) net->layers[i].type->initialize(&net->layers[i], net->options.seed);
+        if (net->layers[i].type->initialize)
+            net->layers[i].type->initialize(&net->layers[i], net->options.seed);
     return network_plan(net, settings->max_memory_bytes, e);
 }
 
@@ -246,7 +258,8 @@ network *network_clone(const network *net, error *e) {
     return copy;
 }
 
-network *network_create(const char *cfg_path_name, const network_settings *settings, diagnostics *d, error *e) {
+network *network_create(const char *cfg_path_name, const network_settings *settings, diagnostics *d,
+                        error *e) {
     network *net = allocate_network(settings, cfg_path_name, e);
     if (!net) return NULL;
     net->name = name_of(cfg_path_name);
@@ -309,4 +322,6 @@ bool layer_get_parameter(const layer *l, const char *name, darknet_parameter *p)
     return false;
 }
 
-const char *layer_option(const layer *l, const char *key) { return section_string(l->section, key, NULL); }
+const char *layer_option(const layer *l, const char *key) {
+    return section_string(l->section, key, NULL);
+}

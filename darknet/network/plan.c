@@ -1,7 +1,7 @@
-/* Memory: each buffer lives from a first to a last moment of a step; buffers whose lives do not cross share a place. A step of
- * training has 2N moments (forward of layer i at i, backward at 2N - 1 - i), a pass of inference N.
- * Placement: largest first, each at the lowest place free during its life (greedy by size; Pisarchyk and Lee,
- * "Efficient memory management for deep neural net inference", 2020). */
+/* Memory: each buffer lives from a first to a last moment of a step; buffers whose lives do not cross share a
+ * place. A step of training has 2N moments (forward of layer i at i, backward at 2N - 1 - i), a pass of
+ * inference N. Placement: largest first, each at the lowest place free during its life (greedy by size;
+ * Pisarchyk and Lee, "Efficient memory management for deep neural net inference", 2020). */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -67,7 +67,7 @@ static bool read_lazily(const network *net, int i) {
 
 /* Which layers learn, which deltas are wanted, and which layers' backward passes run. */
 static void mark_gradients(network *net) {
-    bool *learns = calloc((size_t)net->layer_count, sizeof *learns); /* it or something before it */
+    bool *learns = calloc((size_t)net->layer_count, sizeof *learns);   /* it or something before it */
     bool *reached = calloc((size_t)net->layer_count, sizeof *reached); /* a loss at or after it */
     if (!learns || !reached) goto done;
     for (int i = 0; i < net->layer_count; i++) {
@@ -124,7 +124,8 @@ static bool add_layers(plan *p) {
             int last = r->life == BUFFER_FORWARD    ? last_reader(net, i)
                        : r->life == BUFFER_TRAINING ? 2 * net->layer_count - 1 - i
                                                     : end;
-            if (last_reader(net, i) == net->layer_count - 1 || &net->layers[i] == network_output_layer(net)) last = end;
+            if (last_reader(net, i) == net->layer_count - 1 || &net->layers[i] == network_output_layer(net))
+                last = end;
             if (!add(p, r->bytes, first, last, &r->memory)) return false;
         }
     }
@@ -147,7 +148,8 @@ static void place_all(plan *p) {
             for (size_t j = 0; j < i; j++) {
                 const placed *other = &p->items[j];
                 bool together = item->first <= other->last && other->first <= item->last;
-                bool overlap = item->offset < other->offset + other->bytes && other->offset < item->offset + item->bytes;
+                bool overlap =
+                    item->offset < other->offset + other->bytes && other->offset < item->offset + item->bytes;
                 if (!together || !overlap) continue;
                 item->offset = other->offset + other->bytes;
                 moved = true;
@@ -167,11 +169,14 @@ static bool allocate(plan *p, uint64_t max_bytes, error *e) {
     uint64_t limit = max_bytes ? max_bytes : machine_memory_bytes();
     uint64_t parameters = (uint64_t)net->parameter_total * sizeof(float) * (net->training ? 3 : 1);
     if ((uint64_t)p->top + parameters > limit)
-        return error_set(e, "%s: wants %.1f MB of memory at %zu images a pass, more than the %.1f MB allowed; lower batch or raise subdivisions",
-                         cfg_path(net->source), (double)((uint64_t)p->top + parameters) / 1e6, net->pass_batch,
-                         (double)limit / 1e6);
+        return error_set(e,
+                         "%s: wants %.1f MB of memory at %zu images a pass, more than the %.1f MB allowed; "
+                         "lower batch or raise subdivisions",
+                         cfg_path(net->source), (double)((uint64_t)p->top + parameters) / 1e6,
+                         net->pass_batch, (double)limit / 1e6);
     net->arena = memory_allocate(p->top, 1);
-    if (!net->arena) return error_set(e, "%s: out of memory for %zu bytes of activations", cfg_path(net->source), p->top);
+    if (!net->arena)
+        return error_set(e, "%s: out of memory for %zu bytes of activations", cfg_path(net->source), p->top);
     net->arena_bytes = p->top;
     for (size_t i = 0; i < p->count; i++) *p->items[i].target = (char *)net->arena + p->items[i].offset;
     return true;
@@ -190,7 +195,8 @@ bool network_plan(network *net, uint64_t max_bytes, error *e) {
     int *owners = calloc((size_t)net->layer_count, sizeof *owners);
     size_t input_bytes = net->pass_batch * tensor_size(network_input_shape(net)) * sizeof(float);
     bool good = owners && add_layers(&p) && add(&p, net->workspace_bytes, 0, end, &net->workspace) &&
-                add(&p, input_bytes, 0, end, (void **)&net->input) && (!net->training || add_deltas(&p, owners));
+                add(&p, input_bytes, 0, end, (void **)&net->input) &&
+                (!net->training || add_deltas(&p, owners));
     if (!good) error_set(e, "%s: out of memory", cfg_path(net->source));
     if (good) place_all(&p);
     good = good && allocate(&p, max_bytes, e);

@@ -1,6 +1,6 @@
-/* Sharing of gradients between a sum and its inputs. All layers with one owner are a group on one buffer. A layer outside the
- * group's sums that adds to a member's delta must do so after every member that is not to see it has read the buffer: the backward
- * pass goes from high indexes to low ones. */
+/* Sharing of gradients between a sum and its inputs. All layers with one owner are a group on one buffer. A
+ * layer outside the group's sums that adds to a member's delta must do so after every member that is not to
+ * see it has read the buffer: the backward pass goes from high indexes to low ones. */
 #include "network/share_deltas.h"
 
 int delta_owner(const int *parents, int i) {
@@ -47,7 +47,8 @@ void share_deltas(const network *net, int *parents) {
     for (int i = 0; i < net->layer_count; i++) parents[i] = -1;
     for (int i = net->layer_count - 1; i >= 0; i--) {
         const layer *l = &net->layers[i];
-        if (!l->type->shares_delta || !l->type->shares_delta(l) || !l->wants_delta || !l->propagates) continue;
+        if (!l->type->shares_delta || !l->type->shares_delta(l) || !l->wants_delta || !l->propagates)
+            continue;
         if (l->input_count != 2 || l->inputs[0] == l->inputs[1]) continue;
         for (int k = 0; k < 2; k++) try_to_share(net, parents, i, l->inputs[k]);
     }

@@ -1,5 +1,6 @@
-/* Weight files: little-endian int32 major, minor, revision; images seen; then each layer's arrays as float32, in the order in
- * which the layers list them. No magic and no lengths, so everything is checked against the network. */
+/* Weight files: little-endian int32 major, minor, revision; images seen; then each layer's arrays as float32,
+ * in the order in which the layers list them. No magic and no lengths, so everything is checked against the
+ * network. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,8 @@ static bool read_header(reader *r, const char *path, uint64_t *seen, bool *trans
     int32_t version[3];
     if (!take(r, version, sizeof version)) goto small;
     if (version[0] < 0 || version[1] < 0 || version[0] > 2000 || version[1] > 2000)
-        return error_set(e, "%s: is no weight file: its version reads %d.%d.%d", path, version[0], version[1], version[2]);
+        return error_set(e, "%s: is no weight file: its version reads %d.%d.%d", path, version[0], version[1],
+                         version[2]);
     *transposed = version[0] > 1000 || version[1] > 1000;
     if (version[0] * 10 + version[1] >= 2 && version[0] < 1000 && version[1] < 1000) {
         if (!take(r, seen, sizeof *seen)) goto small;
@@ -68,20 +70,23 @@ static size_t first_not_finite(const float *values, size_t count) {
     return i;
 }
 
-static bool load_layer(reader *r, const network *net, const layer *l, float *values, bool transposed, const char *path,
-                       error *e) {
+static bool load_layer(reader *r, const network *net, const layer *l, float *values, bool transposed,
+                       const char *path, error *e) {
     for (int j = 0; j < l->parameter_count; j++) {
         const parameter *p = &l->parameters[j];
         if (!in_file(l, p)) continue;
         size_t bytes = load_count(l, p) * sizeof(float);
         float *target = values + (p->values - net->values);
         if (!take(r, target, bytes))
-            return error_set(e, "%s: ends after %zu bytes, inside layer %d (%s, %s:%d), which wants %zu bytes of %s from byte %zu",
-                             path, r->size, l->index, l->type->name, cfg_path(net->source), l->line, bytes, p->name, r->place);
+            return error_set(e,
+                             "%s: ends after %zu bytes, inside layer %d (%s, %s:%d), which wants %zu bytes "
+                             "of %s from byte %zu",
+                             path, r->size, l->index, l->type->name, cfg_path(net->source), l->line, bytes,
+                             p->name, r->place);
         size_t bad = first_not_finite(target, bytes / sizeof(float));
         if (bad < bytes / sizeof(float))
-            return error_set(e, "%s: value %zu of %s of layer %d (%s, %s:%d) is not a finite number", path, bad, p->name,
-                             l->index, l->type->name, cfg_path(net->source), l->line);
+            return error_set(e, "%s: value %zu of %s of layer %d (%s, %s:%d) is not a finite number", path,
+                             bad, p->name, l->index, l->type->name, cfg_path(net->source), l->line);
         if (transposed && p->transpose_rows) untranspose(target, p->transpose_rows, p->count);
     }
     return true;
@@ -91,11 +96,12 @@ static void note_kept(load_report *report, const layer *l) {
     report->kept++;
     size_t used = strlen(report->kept_names);
     if (used + 24 < sizeof report->kept_names)
-        (void)snprintf(report->kept_names + used, sizeof report->kept_names - used, "%s%d", used ? ", " : "", l->index);
+        (void)snprintf(report->kept_names + used, sizeof report->kept_names - used, "%s%d", used ? ", " : "",
+                       l->index);
 }
 
-static bool load_all(reader *r, const network *net, float *values, bool *loaded, bool transposed, bool partial,
-                     load_report *report, const char *path, error *e) {
+static bool load_all(reader *r, const network *net, float *values, bool *loaded, bool transposed,
+                     bool partial, load_report *report, const char *path, error *e) {
     for (int i = 0; i < net->layer_count; i++) {
         const layer *l = &net->layers[i];
         if (l->parameter_count == 0) continue;
@@ -145,14 +151,16 @@ bool network_load_weights(network *net, const char *path, bool partial, load_rep
 
 static bool write_layers(file_writer *w, const network *net, int upto, error *e) {
     int32_t version[3] = {MAJOR, MINOR, REVISION};
-    if (!file_writer_write(w, version, sizeof version, e) || !file_writer_write(w, &net->seen, sizeof net->seen, e))
+    if (!file_writer_write(w, version, sizeof version, e) ||
+        !file_writer_write(w, &net->seen, sizeof net->seen, e))
         return false;
     for (int i = 0; i < upto; i++) {
         const layer *l = &net->layers[i];
         if (l->dont_save) continue;
         for (int j = 0; j < l->parameter_count; j++) {
             const parameter *p = &l->parameters[j];
-            if (!p->not_in_file && !file_writer_write(w, p->values, p->count * sizeof(float), e)) return false;
+            if (!p->not_in_file && !file_writer_write(w, p->values, p->count * sizeof(float), e))
+                return false;
         }
     }
     return true;

@@ -1,5 +1,5 @@
-/* Checkpoints: see checkpoint.h. The .state file: "DNSTATE1", then blocks {char tag[24]; uint64 bytes; data}, the block "end" with
- * a CRC-32 of all before it last. Little endian. */
+/* Checkpoints: see checkpoint.h. The .state file: "DNSTATE1", then blocks {char tag[24]; uint64 bytes; data},
+ * the block "end" with a CRC-32 of all before it last. Little endian. */
 #include "train/checkpoint.h"
 
 #include <dirent.h>
@@ -63,7 +63,8 @@ static void put_layers(block_writer *w, const network *net) {
     }
 }
 
-static bool save_state(const char *path, const network *net, const optimizer *o, const run_state *run, error *e) {
+static bool save_state(const char *path, const network *net, const optimizer *o, const run_state *run,
+                       error *e) {
     block_writer w = {.e = e, .good = true, .crc = crc32_z(0, NULL, 0)};
     size_t bytes = net->parameter_total * sizeof(float);
     uint64_t total = net->parameter_total;
@@ -83,7 +84,8 @@ static bool save_state(const char *path, const network *net, const optimizer *o,
     return false;
 }
 
-bool checkpoint_save_backup(const char *weights_path, const network *net, const optimizer *o, const run_state *run, error *e) {
+bool checkpoint_save_backup(const char *weights_path, const network *net, const optimizer *o,
+                            const run_state *run, error *e) {
     char *path = state_path(weights_path);
     bool good = path && save_state(path, net, o, run, e) && network_save_weights(net, weights_path, -1, e);
     free(path);
@@ -98,7 +100,8 @@ typedef struct block_reader {
     error *e;
 } block_reader;
 
-/* The next block, which must carry this tag. Its data, NULL and a sentence when it is absent or of another size (SIZE_MAX: any). */
+/* The next block, which must carry this tag. Its data, NULL and a sentence when it is absent or of another
+ * size (SIZE_MAX: any). */
 static const void *next_block(block_reader *r, const char *tag, size_t wanted, size_t *got) {
     uint64_t size = 0;
     if (r->size - r->place < TAG + sizeof size) {
@@ -109,7 +112,9 @@ static const void *next_block(block_reader *r, const char *tag, size_t wanted, s
     memcpy(&size, head + TAG, sizeof size);
     if (strncmp((const char *)head, tag, TAG) != 0 || size > r->size - r->place - TAG - sizeof size ||
         (wanted != SIZE_MAX && size != wanted)) {
-        error_set(r->e, "%s: the block \"%s\" of %zu bytes should stand at byte %zu: the state belongs to another network or cfg",
+        error_set(r->e,
+                  "%s: the block \"%s\" of %zu bytes should stand at byte %zu: the state belongs to another "
+                  "network or cfg",
                   r->path, tag, wanted, r->place);
         return NULL;
     }
@@ -125,7 +130,8 @@ static bool check_whole(const block_reader *r) {
         return error_set(r->e, "%s: is no training state of this program", r->path);
     memcpy(&stored, r->bytes + r->size - sizeof stored, sizeof stored);
     if ((uint32_t)crc32_z(crc32_z(0, NULL, 0), r->bytes, r->size - tail) != stored)
-        return error_set(r->e, "%s: is damaged (its checksum differs); train from the .weights file instead", r->path);
+        return error_set(r->e, "%s: is damaged (its checksum differs); train from the .weights file instead",
+                         r->path);
     return true;
 }
 
@@ -176,16 +182,21 @@ bool checkpoint_has_state(const char *weights_path) {
     return has;
 }
 
-/* The weights may be one save older than the state (the run died between the two), but of no other network or run. */
+/* The weights may be one save older than the state (the run died between the two), but of no other network or
+ * run. */
 static bool check_weights(const char *weights_path, network *net, const run_state *run, error *e) {
     load_report report;
     network *copy = network_clone(net, e);
     bool good = copy && network_load_weights(copy, weights_path, false, &report, e);
     if (good && report.seen > run->seen)
-        good = error_set(e, "%s: has seen %llu images, its .state only %llu: the state belongs to other weights", weights_path,
-                         (unsigned long long)report.seen, (unsigned long long)run->seen);
-    if (good && report.seen == run->seen && memcmp(copy->values, net->values, net->parameter_total * sizeof(float)) != 0)
-        good = error_set(e, "%s: differs from the weights in its .state: remove the .state to fine-tune these weights", weights_path);
+        good =
+            error_set(e, "%s: has seen %llu images, its .state only %llu: the state belongs to other weights",
+                      weights_path, (unsigned long long)report.seen, (unsigned long long)run->seen);
+    if (good && report.seen == run->seen &&
+        memcmp(copy->values, net->values, net->parameter_total * sizeof(float)) != 0)
+        good = error_set(
+            e, "%s: differs from the weights in its .state: remove the .state to fine-tune these weights",
+            weights_path);
     network_destroy(copy);
     return good;
 }

@@ -16,7 +16,8 @@ augmentation evaluation_preparation(const network *net) {
                           .exposure = 1.0f};
 }
 
-bool visit_dataset(const network *net, const dataset *d, size_t most, image_visitor visit, void *user, error *e) {
+bool visit_dataset(const network *net, const dataset *d, size_t most, image_visitor visit, void *user,
+                   error *e) {
     augmentation a = evaluation_preparation(net);
     data_loader_options o = {.batch = net->pass_batch, .workers = 1, .depth = 3, .seed = net->options.seed};
     data_loader *loader = data_loader_create(d, &a, &o, e);
@@ -77,6 +78,7 @@ bool evaluate_network(network *net, const dataset *d, int top, evaluation *resul
                            .top1 = (double)t.first / images,
                            .topk = (double)t.among / images,
                            .loss = t.loss / images,
-                           .seconds = (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) * 1e-9};
+                           .seconds = (double)(end.tv_sec - start.tv_sec) +
+                                      (double)(end.tv_nsec - start.tv_nsec) * 1e-9};
     return true;
 }

@@ -8,10 +8,12 @@
 
 enum { MOST_COLUMNS = 32, ROW_BYTES = 2048, HEAD_BYTES = 8192 };
 
-bool hooks_open(run_hooks *h, network *net, const data_options *data, const dataset *train, const train_callbacks *callbacks,
-                error *e) {
+bool hooks_open(run_hooks *h, network *net, const data_options *data, const dataset *train,
+                const train_callbacks *callbacks, error *e) {
     *h = (run_hooks){.net = net, .callbacks = callbacks, .train = train};
-    if (data->valid && !(h->valid = dataset_open(data, DATA_VALID, net->options.channels, net->options.seed, e))) return false;
+    if (data->valid &&
+        !(h->valid = dataset_open(data, DATA_VALID, net->options.channels, net->options.seed, e)))
+        return false;
     if (data->valid_split == 0) return true;
     h->held_out = dataset_open(data, DATA_HELD_OUT, net->options.channels, net->options.seed, e);
     return h->held_out != NULL;
@@ -23,10 +25,12 @@ void hooks_close(run_hooks *h) {
     *h = (run_hooks){0};
 }
 
-static bool visit_images(const darknet_epoch *epoch, const char *which, size_t most, image_visitor visit, void *user,
-                         darknet_error *e) {
+static bool visit_images(const darknet_epoch *epoch, const char *which, size_t most, image_visitor visit,
+                         void *user, darknet_error *e) {
     const run_hooks *h = epoch->internal;
-    const dataset *d = strcmp(which, "valid") == 0 ? h->valid : strcmp(which, "held_out") == 0 ? h->held_out : NULL;
+    const dataset *d = strcmp(which, "valid") == 0      ? h->valid
+                       : strcmp(which, "held_out") == 0 ? h->held_out
+                                                        : NULL;
     if (strcmp(which, "calibration") == 0) d = h->train;
     if (!d) return error_set(e, "there are no \"%s\" images", which);
     return visit_dataset(h->net, d, most, visit, user, e);
@@ -106,13 +110,14 @@ static void write_head(const run_hooks *h, char *head) {
 }
 
 /* One extension's columns: the leading ones into row, the others into tail. */
-static void extension_columns(run_hooks *h, const darknet_extension *x, const darknet_epoch *epoch, const char *log_path,
-                              char *row, char *tail) {
+static void extension_columns(run_hooks *h, const darknet_extension *x, const darknet_epoch *epoch,
+                              const char *log_path, char *row, char *tail) {
     double columns[MOST_COLUMNS];
     size_t count = column_count(x), leading = leading_columns(x);
     for (size_t k = 0; k < MOST_COLUMNS; k++) columns[k] = NAN;
     error why = {0};
-    if (x->on_epoch && !x->on_epoch(x->user, h->net, epoch, log_path, columns, &why)) warn(h, x->name, "after the epoch", &why);
+    if (x->on_epoch && !x->on_epoch(x->user, h->net, epoch, log_path, columns, &why))
+        warn(h, x->name, "after the epoch", &why);
     for (size_t k = 0; k < count; k++) append_number(k < leading ? row : tail, ROW_BYTES, "%.9g", columns[k]);
 }
 
@@ -128,7 +133,8 @@ bool hooks_on_epoch(run_hooks *h, darknet_epoch *epoch, const char *log_path, bo
     append_number(row, sizeof row, "%.5f", epoch->train_top1);
     append_number(row, sizeof row, "%.5f", epoch->valid_top1);
     append_number(row, sizeof row, "%.5f", epoch->valid_top5);
-    for (size_t i = 0; i < h->net->extension_count; i++) extension_columns(h, h->net->extensions[i], epoch, log_path, row, tail);
+    for (size_t i = 0; i < h->net->extension_count; i++)
+        extension_columns(h, h->net->extensions[i], epoch, log_path, row, tail);
     append_number(row, sizeof row, "%.2f", epoch->images_per_second);
     append_number(row, sizeof row, "%.3f", epoch->data_wait_seconds);
     append_number(row, sizeof row, "%.2f", epoch->wall_seconds);
@@ -144,7 +150,8 @@ void hooks_on_checkpoint(run_hooks *h, const char *path, const darknet_epoch *ep
         if (!x->on_checkpoint) continue;
         error why = {0};
         network *copy = network_clone(h->net, &why);
-        darknet_checkpoint checkpoint = {.path = path, .epoch = epoch->epoch, .final = final, .evaluation = epoch};
+        darknet_checkpoint checkpoint = {
+            .path = path, .epoch = epoch->epoch, .final = final, .evaluation = epoch};
         if (!copy || !x->on_checkpoint(x->user, copy, &checkpoint, &why)) warn(h, x->name, path, &why);
         network_destroy(copy);
     }

@@ -1,5 +1,6 @@
-/* What happens with a network at an epoch's end: evaluation on the data's parts, the extensions' columns and checkpoint hooks, the
- * log's row. Hooks can only read the network that trains; checkpoint hooks get a copy. */
+/* What happens with a network at an epoch's end: evaluation on the data's parts, the extensions' columns and
+ * checkpoint hooks, the log's row. Hooks can only read the network that trains; checkpoint hooks get a copy.
+ */
 #ifndef DARKNET_TRAIN_HOOKS_H
 #define DARKNET_TRAIN_HOOKS_H
 
@@ -12,8 +13,8 @@ typedef struct run_hooks {
     const dataset *train;
 } run_hooks;
 
-bool hooks_open(run_hooks *h, network *net, const data_options *data, const dataset *train, const train_callbacks *callbacks,
-                error *e);
+bool hooks_open(run_hooks *h, network *net, const data_options *data, const dataset *train,
+                const train_callbacks *callbacks, error *e);
 void hooks_close(run_hooks *h);
 
 /* Fills the accuracies of `epoch` (NAN where there is no such set). */

@@ -40,7 +40,8 @@ static void sgd(float *w, const float *gradient, float *u, size_t count, const s
     }
 }
 
-static void adam(float *w, const float *gradient, float *first, float *second, size_t count, const step_rule *r) {
+static void adam(float *w, const float *gradient, float *first, float *second, size_t count,
+                 const step_rule *r) {
     for (size_t i = 0; i < count; i++) {
         float d = (gradient[i] - r->decay * w[i]) / r->images;
         first[i] = r->beta1 * first[i] + (1.0f - r->beta1) * d;
@@ -55,8 +56,10 @@ static void step_parameter(optimizer *o, const layer *l, const parameter *p, ste
     size_t place = (size_t)(p->values - net->values);
     rule.rate *= l->learning_rate_factor;
     if (!p->decays) rule.decay = 0.0f;
-    if (options->adam) adam(p->values, p->gradient, o->velocity + place, o->second + place, p->count, &rule);
-    else sgd(p->values, p->gradient, o->velocity + place, p->count, &rule, options->nesterov);
+    if (options->adam)
+        adam(p->values, p->gradient, o->velocity + place, o->second + place, p->count, &rule);
+    else
+        sgd(p->values, p->gradient, o->velocity + place, p->count, &rule, options->nesterov);
 }
 
 static void move_average(optimizer *o) {

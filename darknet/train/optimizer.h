@@ -1,4 +1,5 @@
-/* The step: SGD with momentum by Darknet's rules (or Nesterov's, or Adam), and the moving average of weights. */
+/* The step: SGD with momentum by Darknet's rules (or Nesterov's, or Adam), and the moving average of weights.
+ */
 #ifndef DARKNET_TRAIN_OPTIMIZER_H
 #define DARKNET_TRAIN_OPTIMIZER_H
 

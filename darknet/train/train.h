@@ -17,14 +17,16 @@ typedef struct evaluation {
 augmentation evaluation_preparation(const network *net);
 bool evaluate_network(network *net, const dataset *d, int top, evaluation *result, error *e);
 
-/* Walks prepared images of a set: visit(images, classes, count) until all (at most `most`, 0: all) are seen or it returns false. */
+/* Walks prepared images of a set: visit(images, classes, count) until all (at most `most`, 0: all) are seen
+ * or it returns false. */
 typedef bool (*image_visitor)(void *user, const float *images, const int *classes, size_t count);
-bool visit_dataset(const network *net, const dataset *d, size_t most, image_visitor visit, void *user, error *e);
+bool visit_dataset(const network *net, const dataset *d, size_t most, image_visitor visit, void *user,
+                   error *e);
 
 /* ---- CSV logs (log.c) ---- */
-/* Writes rows of one epoch: lines of that and later epochs (a first field >= epoch) are dropped from an existing file, which
- * must begin with the same heading; `rows` (ending in newlines) are appended. fresh: an existing file is replaced.
- * head: "# ..." lines and the column line. */
+/* Writes rows of one epoch: lines of that and later epochs (a first field >= epoch) are dropped from an
+ * existing file, which must begin with the same heading; `rows` (ending in newlines) are appended. fresh: an
+ * existing file is replaced. head: "# ..." lines and the column line. */
 bool log_write_epoch(const char *path, const char *head, int epoch, const char *rows, bool fresh, error *e);
 
 /* ---- the loop (trainer.c) ---- */
@@ -34,11 +36,11 @@ typedef struct train_progress {
     uint64_t images;            /* seen */
     double loss, average_loss;  /* of this update; running average as Darknet's */
     double rate;
-    double seconds;             /* of this update */
-    double images_per_second;   /* smoothed */
+    double seconds;           /* of this update */
+    double images_per_second; /* smoothed */
     double eta_seconds;
-    double train_top1;          /* of this epoch so far */
-    double done;                /* fraction of the epoch */
+    double train_top1; /* of this epoch so far */
+    double done;       /* fraction of the epoch */
 } train_progress;
 
 typedef struct train_callbacks {
@@ -51,8 +53,8 @@ typedef struct train_callbacks {
 } train_callbacks;
 
 typedef struct train_options {
-    const char *backup; /* directory */
-    const char *log_path; /* CSV, or NULL: <backup>/<name>.csv */
+    const char *backup;      /* directory */
+    const char *log_path;    /* CSV, or NULL: <backup>/<name>.csv */
     const char *resume_path; /* weights given on the command line, or NULL */
     bool clear;              /* seen = 0: the schedule starts again */
     int epochs;              /* > 0: beats [net] max_batches and epochs */

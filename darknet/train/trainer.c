@@ -1,5 +1,5 @@
-/* The training loop. One update: batches through forward and backward passes, the extensions' gradients, the step. At an epoch's end:
- * evaluation, the extensions' columns, the log's row, checkpoints, their hooks. */
+/* The training loop. One update: batches through forward and backward passes, the extensions' gradients, the
+ * step. At an epoch's end: evaluation, the extensions' columns, the log's row, checkpoints, their hooks. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ typedef struct trainer {
     run_hooks hooks;
     dataset *train_set;
     data_loader *loader;
-    double loader_wait; /* at the last look */
+    double loader_wait;    /* at the last look */
     double update_seconds; /* smoothed */
     uint64_t last_batch;
     char *backup_path, *final_path, *log_path;
@@ -67,7 +67,8 @@ static bool resolve_length(trainer *t) {
     int epochs = t->options->epochs > 0 ? t->options->epochs : (o->max_batches ? 0 : o->epochs);
     if (epochs) o->max_batches = (int64_t)updates_of_epochs(t, (uint64_t)epochs);
     if (o->max_batches <= 0)
-        return error_set(t->e, "%s: neither max_batches nor epochs is given in [net], and no -epochs", cfg_path(t->net->source));
+        return error_set(t->e, "%s: neither max_batches nor epochs is given in [net], and no -epochs",
+                         cfg_path(t->net->source));
     t->last_batch = (uint64_t)o->max_batches;
     return true;
 }
@@ -89,7 +90,8 @@ static augmentation training_preparation(const network *net, int classes) {
     a.mixup = o->mixup;
     a.cutmix = o->cutmix;
     a.label_smooth = net->label_smooth;
-    if (o->label_smooth_eps > 0.0f && classes > 1) a.label_smooth = o->label_smooth_eps * (float)classes / (float)(classes - 1);
+    if (o->label_smooth_eps > 0.0f && classes > 1)
+        a.label_smooth = o->label_smooth_eps * (float)classes / (float)(classes - 1);
     return a;
 }
 
@@ -98,8 +100,8 @@ static bool open_training_data(trainer *t) {
     t->train_set = dataset_open(t->data, DATA_TRAIN, net->options.channels, net->options.seed, t->e);
     if (!t->train_set) return false;
     if (dataset_classes(t->train_set) != network_outputs(net))
-        return error_set(t->e, "%s: has %d classes, but %s gives %d outputs", t->data->path, dataset_classes(t->train_set),
-                         cfg_path(net->source), network_outputs(net));
+        return error_set(t->e, "%s: has %d classes, but %s gives %d outputs", t->data->path,
+                         dataset_classes(t->train_set), cfg_path(net->source), network_outputs(net));
     return resolve_length(t);
 }
 
@@ -129,10 +131,13 @@ static bool fine_tune(trainer *t) {
     if (t->options->clear) net->seen = 0;
     net->seen -= net->seen % (uint64_t)net->options.batch;
     if (t->optimizer.average) memcpy(t->optimizer.average, net->values, net->parameter_total * sizeof(float));
-    say(t, "weights from %s: %d layers loaded, %d kept their initial values%s%s", t->options->resume_path, report.loaded,
-        report.kept, report.kept ? ": " : "", report.kept_names);
-    if (t->options->clear) say(t, "fine-tuning with seen 0: the schedule starts again, momentum 0");
-    else say(t, "no .state beside them: the schedule goes on at %llu images seen, momentum 0", (unsigned long long)net->seen);
+    say(t, "weights from %s: %d layers loaded, %d kept their initial values%s%s", t->options->resume_path,
+        report.loaded, report.kept, report.kept ? ": " : "", report.kept_names);
+    if (t->options->clear)
+        say(t, "fine-tuning with seen 0: the schedule starts again, momentum 0");
+    else
+        say(t, "no .state beside them: the schedule goes on at %llu images seen, momentum 0",
+            (unsigned long long)net->seen);
     return true;
 }
 
@@ -141,7 +146,8 @@ static bool load_start(trainer *t) {
     t->run.seed = t->net->options.seed;
     t->run.best_epoch = -1;
     if (!path) {
-        say(t, "%d layers with their initial values, seed %llu", t->net->layer_count, (unsigned long long)t->run.seed);
+        say(t, "%d layers with their initial values, seed %llu", t->net->layer_count,
+            (unsigned long long)t->run.seed);
         return true;
     }
     size_t length = strlen(path);
@@ -166,7 +172,9 @@ static size_t count_hits(const network *net, const data_batch *batch) {
     return hits;
 }
 
-static double epochs_seen(const trainer *t) { return (double)t->net->seen / (double)dataset_count(t->train_set); }
+static double epochs_seen(const trainer *t) {
+    return (double)t->net->seen / (double)dataset_count(t->train_set);
+}
 
 /* The update's loss (an image), its regulariser's part in *regularizer. */
 static double run_update(trainer *t, double *regularizer) {
@@ -190,11 +198,13 @@ static bool update(trainer *t) {
     double rate = schedule_rate(&t->net->options, t->net->seen / (uint64_t)t->net->options.batch);
     double loss = run_update(t, &regularizer);
     if (!isfinite(loss + regularizer))
-        return error_set(t->e, "update %llu: the loss is not a number (rate %g); the last good checkpoint is %s",
-                         (unsigned long long)t->optimizer.steps + 1, rate, t->last_good[0] ? t->last_good : "none");
+        return error_set(
+            t->e, "update %llu: the loss is not a number (rate %g); the last good checkpoint is %s",
+            (unsigned long long)t->optimizer.steps + 1, rate, t->last_good[0] ? t->last_good : "none");
     optimizer_step(&t->optimizer, rate, (size_t)t->net->options.batch);
     run_state *run = &t->run;
-    double seconds = now_seconds() - start, total = loss + regularizer, wait = data_loader_wait_seconds(t->loader);
+    double seconds = now_seconds() - start, total = loss + regularizer,
+           wait = data_loader_wait_seconds(t->loader);
     run->steps = t->optimizer.steps;
     run->seen = t->net->seen;
     run->average_loss = run->steps == 1 ? total : .9 * run->average_loss + .1 * total;
@@ -208,19 +218,21 @@ static bool update(trainer *t) {
     t->update_seconds = t->update_seconds > 0 ? .95 * t->update_seconds + .05 * seconds : seconds;
     uint64_t done = t->net->seen / (uint64_t)t->net->options.batch;
     double epoch = epochs_seen(t);
-    train_progress p = {.epoch = run->updated_epoch + 1,
-                        .epochs = (int)ceil((double)t->last_batch * t->net->options.batch / (double)dataset_count(t->train_set) - 1e-9),
-                        .batch = done,
-                        .last_batch = t->last_batch,
-                        .images = t->net->seen,
-                        .loss = total,
-                        .average_loss = run->average_loss,
-                        .rate = rate,
-                        .seconds = seconds,
-                        .images_per_second = t->net->options.batch / t->update_seconds,
-                        .eta_seconds = (double)(t->last_batch > done ? t->last_batch - done : 0) * t->update_seconds,
-                        .train_top1 = (double)run->epoch_hits / (double)run->epoch_images,
-                        .done = epoch - floor(epoch)};
+    train_progress p = {
+        .epoch = run->updated_epoch + 1,
+        .epochs = (int)ceil(
+            (double)t->last_batch * t->net->options.batch / (double)dataset_count(t->train_set) - 1e-9),
+        .batch = done,
+        .last_batch = t->last_batch,
+        .images = t->net->seen,
+        .loss = total,
+        .average_loss = run->average_loss,
+        .rate = rate,
+        .seconds = seconds,
+        .images_per_second = t->net->options.batch / t->update_seconds,
+        .eta_seconds = (double)(t->last_batch > done ? t->last_batch - done : 0) * t->update_seconds,
+        .train_top1 = (double)run->epoch_hits / (double)run->epoch_images,
+        .done = epoch - floor(epoch)};
     if (t->callbacks->progress) t->callbacks->progress(t->callbacks->user, &p);
     return true;
 }
@@ -283,7 +295,8 @@ static bool end_epoch(trainer *t, bool last) {
         note_best(&t->run, &epoch);
         t->run.run_seconds += now_seconds() - start;
         epoch.wall_seconds = t->run.run_seconds;
-        good = hooks_on_epoch(&t->hooks, &epoch, t->log_path, !t->resumed && t->run.epoch_updates == t->run.steps, t->e) &&
+        good = hooks_on_epoch(&t->hooks, &epoch, t->log_path,
+                              !t->resumed && t->run.epoch_updates == t->run.steps, t->e) &&
                save_epoch_weights(t, &epoch);
     }
     if (good && last) {
@@ -316,7 +329,8 @@ static train_result loop(trainer *t) {
             saved = now_seconds();
         }
         if (stop && !last) {
-            say(t, "stopped at update %llu; go on with: train DATA CFG %s", (unsigned long long)t->run.steps, t->backup_path);
+            say(t, "stopped at update %llu; go on with: train DATA CFG %s", (unsigned long long)t->run.steps,
+                t->backup_path);
             return TRAIN_STOPPED;
         }
     }

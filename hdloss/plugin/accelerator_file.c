@@ -1,4 +1,5 @@
-/* Accelerators: cfg files in Darknet's grammar ([array], [words], [energy]) and the energy tables that they name. */
+/* Accelerators: cfg files in Darknet's grammar ([array], [words], [energy]) and the energy tables that they
+ * name. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,9 @@
 
 static const char DEFAULT_ACCELERATOR[] = "is16x16";
 
-bool from_hd(const hd_error *h, error *e) { return error_set(e, "%s", h->message); }
+bool from_hd(const hd_error *h, error *e) {
+    return error_set(e, "%s", h->message);
+}
 
 /* The first of name, resources/accelerators/name, the same with .cfg, that exists. malloc'ed. */
 static char *find_file(const plugin *p, const char *name) {
@@ -53,7 +56,8 @@ static void read_array(const cfg *c, hd_accelerator *a, diagnostics *d) {
         diagnostics_error(d, "%s:%d: dataflow: %s", cfg_path(c), section_key_line(s, "dataflow"), h.message);
     const char *orders = section_string(s, "kernel_orders", hd_kernel_orders_name(a->kernel_orders));
     if (!hd_kernel_orders_parse(orders, &a->kernel_orders, &h))
-        diagnostics_error(d, "%s:%d: kernel_orders: %s", cfg_path(c), section_key_line(s, "kernel_orders"), h.message);
+        diagnostics_error(d, "%s:%d: kernel_orders: %s", cfg_path(c), section_key_line(s, "kernel_orders"),
+                          h.message);
     section_report_unknown(s, d);
 }
 
@@ -62,10 +66,13 @@ static void read_words(const cfg *c, hd_accelerator *a, diagnostics *d) {
     hd_error h = {0};
     if (!s) return;
     a->weight_bits = section_int(s, "weight_bits", a->weight_bits, HD_MINIMUM_BITS, HD_MAXIMUM_BITS, d);
-    a->activation_bits = section_int(s, "activation_bits", a->activation_bits, HD_MINIMUM_BITS, HD_MAXIMUM_BITS, d);
-    const char *representation = section_string(s, "representation", hd_representation_name(a->representation));
+    a->activation_bits =
+        section_int(s, "activation_bits", a->activation_bits, HD_MINIMUM_BITS, HD_MAXIMUM_BITS, d);
+    const char *representation =
+        section_string(s, "representation", hd_representation_name(a->representation));
     if (!hd_representation_parse(representation, &a->representation, &h))
-        diagnostics_error(d, "%s:%d: representation: %s", cfg_path(c), section_key_line(s, "representation"), h.message);
+        diagnostics_error(d, "%s:%d: representation: %s", cfg_path(c), section_key_line(s, "representation"),
+                          h.message);
     const char *encoding = section_string(s, "encoding", hd_encoding_name(a->encoding));
     if (!hd_encoding_parse(encoding, &a->encoding, &h))
         diagnostics_error(d, "%s:%d: encoding: %s", cfg_path(c), section_key_line(s, "encoding"), h.message);
@@ -103,8 +110,8 @@ static bool read_cfg(const cfg *c, array_model *model, diagnostics *d, error *e)
         bool found = false;
         for (size_t k = 0; k < 3; k++) found = found || strcmp(section_name(s), known[k]) == 0;
         if (!found)
-            diagnostics_error(d, "%s:%d: [%s] is not one of [array], [words], [energy]", cfg_path(c), section_line(s),
-                              section_name(s));
+            diagnostics_error(d, "%s:%d: [%s] is not one of [array], [words], [energy]", cfg_path(c),
+                              section_line(s), section_name(s));
     }
     for (size_t i = 0; i < diagnostics_count(d); i++) {
         bool warning;

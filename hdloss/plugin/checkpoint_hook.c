@@ -1,5 +1,6 @@
-/* After a checkpoint is on disk: <stem>.stream beside it (words, segment orders, activation scales), and the direct reordering folded
- * into a plain <stem>.direct.weights with a sidecar of its own. The network here is a copy. */
+/* After a checkpoint is on disk: <stem>.stream beside it (words, segment orders, activation scales), and the
+ * direct reordering folded into a plain <stem>.direct.weights with a sidecar of its own. The network here is
+ * a copy. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,24 +18,27 @@ static char *direct_path(const char *weights_path) {
     return path;
 }
 
-static bool fold_direct(network *net, const network_view *view, const array_model *model, bool quick, error *e) {
+static bool fold_direct(network *net, const network_view *view, const array_model *model, bool quick,
+                        error *e) {
     hd_channel_orders orders = {0};
     hd_network description = view->description;
     hd_reorder_options o = hd_reorder_defaults();
     hd_error h = {0};
     o.threads = network_threads(net);
     if (quick) o.path.kicks_per_point = 0;
-    bool good = hd_reorder_direct(&description, &model->accelerator, &o, &orders, &h) && hd_fold_orders(&description, &orders, &h);
+    bool good = hd_reorder_direct(&description, &model->accelerator, &o, &orders, &h) &&
+                hd_fold_orders(&description, &orders, &h);
     hd_channel_orders_free(&orders);
     return good || from_hd(&h, e);
 }
 
 /* Folds, writes the weights, then a sidecar of their natural streams. */
-bool write_direct(network *net, const network_view *view, const array_model *model, const float *activation_scales, bool quick,
-                  const char *path, error *e) {
+bool write_direct(network *net, const network_view *view, const array_model *model,
+                  const float *activation_scales, bool quick, const char *path, error *e) {
     weight_streams streams = {0};
     bool good = fold_direct(net, view, model, quick, e) && network_save_weights(net, path, -1, e) &&
-                weight_streams_create(&streams, net, model, e) && sidecar_write(path, &streams, view, activation_scales, e);
+                weight_streams_create(&streams, net, model, e) &&
+                sidecar_write(path, &streams, view, activation_scales, e);
     weight_streams_free(&streams);
     return good;
 }

@@ -1,5 +1,5 @@
-/* After every epoch: flips and energy of the weights in natural order and as exported, accuracy of the integer network, one row a
- * layer in <log>.layers.csv. */
+/* After every epoch: flips and energy of the weights in natural order and as exported, accuracy of the
+ * integer network, one row a layer in <log>.layers.csv. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,14 +7,29 @@
 
 #include "internal.h"
 
-enum { INT8_TOP1, FLIPS, NHD, ENERGY_UJ, ENERGY_RATIO, EXPORTED_FLIPS, EXPORTED_NHD, EXPORTED_ENERGY_UJ, CLOCK_UJ, HELD_OUT_INT8 };
-const char *const plugin_columns[] = {
-    [INT8_TOP1] = "int8_top1",           [FLIPS] = "flips",
-    [NHD] = "nhd",                       [ENERGY_UJ] = "energy_uj",
-    [ENERGY_RATIO] = "energy_ratio",     [EXPORTED_FLIPS] = "exported_flips",
-    [EXPORTED_NHD] = "exported_nhd",     [EXPORTED_ENERGY_UJ] = "exported_energy_uj",
-    [CLOCK_UJ] = "clock_uj",             [HELD_OUT_INT8] = "held_out_int8_top1",
-    NULL};
+enum {
+    INT8_TOP1,
+    FLIPS,
+    NHD,
+    ENERGY_UJ,
+    ENERGY_RATIO,
+    EXPORTED_FLIPS,
+    EXPORTED_NHD,
+    EXPORTED_ENERGY_UJ,
+    CLOCK_UJ,
+    HELD_OUT_INT8
+};
+const char *const plugin_columns[] = {[INT8_TOP1] = "int8_top1",
+                                      [FLIPS] = "flips",
+                                      [NHD] = "nhd",
+                                      [ENERGY_UJ] = "energy_uj",
+                                      [ENERGY_RATIO] = "energy_ratio",
+                                      [EXPORTED_FLIPS] = "exported_flips",
+                                      [EXPORTED_NHD] = "exported_nhd",
+                                      [EXPORTED_ENERGY_UJ] = "exported_energy_uj",
+                                      [CLOCK_UJ] = "clock_uj",
+                                      [HELD_OUT_INT8] = "held_out_int8_top1",
+                                      NULL};
 
 void epoch_report_free(epoch_report *r) {
     if (!r) return;
@@ -34,13 +49,15 @@ static bool visit(void *user, size_t most, image_visitor visitor, void *visit_us
     return s->epoch->visit_images(s->epoch, s->which, most, visitor, visit_user, e);
 }
 
-static bool measure_accuracy(network *net, const darknet_epoch *epoch, epoch_report *r, double *columns, error *e) {
+static bool measure_accuracy(network *net, const darknet_epoch *epoch, epoch_report *r, double *columns,
+                             error *e) {
     network_view view;
     if (!network_view_create(&view, net, &r->streams.model.accelerator, e)) return false;
-    epoch_source calibration = {epoch, "calibration"}, valid = {epoch, "valid"}, held_out = {epoch, "held_out"};
+    epoch_source calibration = {epoch, "calibration"}, valid = {epoch, "valid"},
+                 held_out = {epoch, "held_out"};
     evaluation result;
-    r->activation_scales =
-        calibrate_activations(net, &view, r->streams.model.accelerator.activation_bits, visit, &calibration, e);
+    r->activation_scales = calibrate_activations(net, &view, r->streams.model.accelerator.activation_bits,
+                                                 visit, &calibration, e);
     hd_integer_network *integer =
         r->activation_scales ? make_integer_network(&view, &r->streams, r->activation_scales, e) : NULL;
     bool good = integer != NULL;
@@ -68,14 +85,15 @@ static char *layers_log_path(const char *log_path) {
     return path;
 }
 
-static void print_rows(FILE *out, const network *net, int epoch, const weight_streams *s, const stream_figures *natural,
-                       const stream_figures *exported) {
+static void print_rows(FILE *out, const network *net, int epoch, const weight_streams *s,
+                       const stream_figures *natural, const stream_figures *exported) {
     for (size_t i = 0; i < s->count; i++) {
         const weight_stream *w = &s->items[i];
         darknet_layer_info info;
         layer_get_info(w->layer, &info);
         double value = hdloss_layer_value(net, w->index);
-        (void)fprintf(out, "%d,%d,%s,%llu,%llu,%.6f,%.6f,", epoch, w->index, info.type, (unsigned long long)natural[i].flips.flips,
+        (void)fprintf(out, "%d,%d,%s,%llu,%llu,%.6f,%.6f,", epoch, w->index, info.type,
+                      (unsigned long long)natural[i].flips.flips,
                       (unsigned long long)natural[i].flips.flips_per_image, natural[i].flips.nhd,
                       natural[i].energy.datapath_pj * 1e-6);
         if (!isnan(value)) (void)fprintf(out, "%.6g", value);
@@ -85,8 +103,9 @@ static void print_rows(FILE *out, const network *net, int epoch, const weight_st
     }
 }
 
-static bool write_layers(const plugin *p, const network *net, const darknet_epoch *epoch, const char *log_path, const weight_streams *s,
-                         const stream_figures *natural, const stream_figures *exported, error *e) {
+static bool write_layers(const plugin *p, const network *net, const darknet_epoch *epoch,
+                         const char *log_path, const weight_streams *s, const stream_figures *natural,
+                         const stream_figures *exported, error *e) {
     char *rows = NULL, *path = layers_log_path(log_path), head[1024];
     size_t bytes = 0;
     FILE *out = open_memstream(&rows, &bytes);
@@ -95,7 +114,9 @@ static bool write_layers(const plugin *p, const network *net, const darknet_epoc
         (void)fclose(out);
     }
     (void)snprintf(head, sizeof head,
-                   "# darknet %s\n%sepoch,layer,type,flips_one_pass,flips,nhd,energy_uj,hd_loss,zero_words,exported_flips,exported_nhd,"
+                   "# darknet "
+                   "%s\n%sepoch,layer,type,flips_one_pass,flips,nhd,energy_uj,hd_loss,zero_words,exported_"
+                   "flips,exported_nhd,"
                    "exported_energy_uj\n",
                    darknet_version(), p->header);
     bool good = path && rows ? log_write_epoch(path, head, epoch->epoch, rows, epoch->log_is_fresh, e)
@@ -106,14 +127,16 @@ static bool write_layers(const plugin *p, const network *net, const darknet_epoc
 }
 
 /* ---- the hook ---- */
-static bool measure_streams(plugin *p, network *net, const darknet_epoch *epoch, const char *log_path, epoch_report *r,
-                            double *columns, error *e) {
+static bool measure_streams(plugin *p, network *net, const darknet_epoch *epoch, const char *log_path,
+                            epoch_report *r, double *columns, error *e) {
     weight_streams *s = &r->streams;
-    stream_figures *natural = calloc(s->count + 1, sizeof *natural), *exported = calloc(s->count + 1, sizeof *exported);
+    stream_figures *natural = calloc(s->count + 1, sizeof *natural),
+                   *exported = calloc(s->count + 1, sizeof *exported);
     stream_figures before, after;
     int threads = network_threads(net);
     bool good = natural && exported && weight_streams_measure(s, threads, natural, &before, e) &&
-                weight_streams_reorder(s, true, threads, e) && weight_streams_measure(s, threads, exported, &after, e) &&
+                weight_streams_reorder(s, true, threads, e) &&
+                weight_streams_measure(s, threads, exported, &after, e) &&
                 write_layers(p, net, epoch, log_path, s, natural, exported, e);
     free(natural);
     free(exported);
@@ -121,7 +144,8 @@ static bool measure_streams(plugin *p, network *net, const darknet_epoch *epoch,
     columns[FLIPS] = (double)before.flips.flips_per_image;
     columns[NHD] = before.flips.nhd;
     columns[ENERGY_UJ] = before.energy.datapath_pj * 1e-6;
-    columns[ENERGY_RATIO] = after.energy.datapath_pj > 0.0 ? before.energy.datapath_pj / after.energy.datapath_pj : NAN;
+    columns[ENERGY_RATIO] =
+        after.energy.datapath_pj > 0.0 ? before.energy.datapath_pj / after.energy.datapath_pj : NAN;
     columns[EXPORTED_FLIPS] = (double)after.flips.flips_per_image;
     columns[EXPORTED_NHD] = after.flips.nhd;
     columns[EXPORTED_ENERGY_UJ] = after.energy.datapath_pj * 1e-6;
@@ -129,7 +153,8 @@ static bool measure_streams(plugin *p, network *net, const darknet_epoch *epoch,
     return true;
 }
 
-bool plugin_on_epoch(void *user, network *net, const darknet_epoch *epoch, const char *log_path, double *columns, error *e) {
+bool plugin_on_epoch(void *user, network *net, const darknet_epoch *epoch, const char *log_path,
+                     double *columns, error *e) {
     plugin *p = user;
     array_model model;
     epoch_report_free(p->epoch);

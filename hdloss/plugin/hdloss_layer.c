@@ -1,5 +1,6 @@
-/* The [hdloss] layer: passes its input through; once an update it adds the bit-flip loss's gradient to the weights' and gives the
- * loss. The orders that it follows are solved anew from the current weights every few epochs, and are part of a run's state. */
+/* The [hdloss] layer: passes its input through; once an update it adds the bit-flip loss's gradient to the
+ * weights' and gives the loss. The orders that it follows are solved anew from the current weights every few
+ * epochs, and are part of a run's state. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,8 @@ static double read_number(option_reader *r, const char *key, double fallback, do
     char *end;
     double value = strtod(text, &end);
     if (end != text && *end == 0 && isfinite(value) && value >= least && value <= most) return value;
-    if (r->good) r->good = error_set(r->e, "%s: \"%s\" is not a number from %g to %g", key, text, least, most);
+    if (r->good)
+        r->good = error_set(r->e, "%s: \"%s\" is not a number from %g to %g", key, text, least, most);
     return fallback;
 }
 
@@ -50,7 +52,8 @@ static int read_choice(option_reader *r, const char *key, const char *const *nam
     return fallback;
 }
 
-static const char *const reorder_names[] = {"none", "direct", "segment", "both", NULL}; /* in the order of reorder_method */
+static const char *const reorder_names[] = {"none", "direct", "segment", "both",
+                                            NULL}; /* in the order of reorder_method */
 static const char *const cost_names[] = {"flips", "energy", NULL};
 static const char *const surrogate_names[] = {"expected", "linear", NULL}; /* in the order of hd_surrogate */
 
@@ -68,8 +71,8 @@ static void read_settings(hdloss_settings *s, option_reader *r) {
     if (accelerator) (void)snprintf(s->accelerator, sizeof s->accelerator, "%s", accelerator);
 }
 
-static bool create(void *user, const char *(*option)(void *section, const char *key), void *section, void **state,
-                   darknet_error *e) {
+static bool create(void *user, const char *(*option)(void *section, const char *key), void *section,
+                   void **state, darknet_error *e) {
     hdloss_layer *own = calloc(1, sizeof *own);
     if (!own) return error_set(e, "out of memory");
     *state = own;
@@ -90,7 +93,8 @@ static void destroy(void *state) {
 /* ---- the loss ---- */
 static bool build(hdloss_layer *own, network *net, error *e) {
     array_model model;
-    if (!array_model_of(own->plugin, net, &model, e) || !weight_streams_create(&own->streams, net, &model, e)) return false;
+    if (!array_model_of(own->plugin, net, &model, e) || !weight_streams_create(&own->streams, net, &model, e))
+        return false;
     own->losses = calloc(own->streams.count ? own->streams.count : 1, sizeof *own->losses);
     if (!own->losses) return error_set(e, "out of memory");
     for (size_t i = 0; i < own->streams.count; i++) {
@@ -103,7 +107,8 @@ static bool build(hdloss_layer *own, network *net, error *e) {
                                          .scales = w->scales,
                                          .emphasis = w->emphasis,
                                          .gradient = weights.gradient};
-        if (!hd_bit_costs(own->settings.by_energy ? &model.table : NULL, &w->plan, own->losses[i].bit_costs, &h))
+        if (!hd_bit_costs(own->settings.by_energy ? &model.table : NULL, &w->plan, own->losses[i].bit_costs,
+                          &h))
             return from_hd(&h, e);
     }
     own->built = true;
@@ -147,12 +152,15 @@ static double regularize(void *state, network *net, size_t images, double epoch,
 }
 
 /* ---- state: the epoch of the orders, then each layer's orders ---- */
-static size_t order_entries(const weight_stream *w) { return w->plan.orders ? w->plan.order_count * w->plan.order_length : 0; }
+static size_t order_entries(const weight_stream *w) {
+    return w->plan.orders ? w->plan.order_count * w->plan.order_length : 0;
+}
 
 static void *save(const void *state, size_t *bytes) {
     const hdloss_layer *own = state;
     size_t entries = 0;
-    for (size_t i = 0; own->built && i < own->streams.count; i++) entries += order_entries(&own->streams.items[i]);
+    for (size_t i = 0; own->built && i < own->streams.count; i++)
+        entries += order_entries(&own->streams.items[i]);
     *bytes = sizeof own->ordered_epoch + entries * sizeof(uint32_t);
     char *data = malloc(*bytes), *place = data;
     if (!data) return NULL;

@@ -33,13 +33,14 @@ static void observe(void *user, const layer *l, bool before_activation, const fl
 static bool observe_batch(void *user, const float *images, const int *classes, size_t count) {
     (void)classes;
     magnitudes *m = user;
-    m->largest[0] = fmaxf(m->largest[0], largest_of(images, count * tensor_size(network_input_shape(m->net))));
+    m->largest[0] =
+        fmaxf(m->largest[0], largest_of(images, count * tensor_size(network_input_shape(m->net))));
     network_forward_observed(m->net, images, count, observe, m);
     return true;
 }
 
-/* Up to the next number of 8 significant bits: a scale then does not hang on the rounding of float sums, and a network whose
- * filters were permuted calibrates to the same integers. */
+/* Up to the next number of 8 significant bits: a scale then does not hang on the rounding of float sums, and
+ * a network whose filters were permuted calibrates to the same integers. */
 static float round_up_magnitude(float value) {
     if (!(value > 0.0f)) return 0.0f;
     int exponent;
@@ -47,14 +48,16 @@ static float round_up_magnitude(float value) {
     return ldexpf(ceilf(ldexpf(mantissa, 8)), exponent - 8);
 }
 
-float *calibrate_activations(network *net, const network_view *v, int activation_bits, image_source source, void *user, error *e) {
+float *calibrate_activations(network *net, const network_view *v, int activation_bits, image_source source,
+                             void *user, error *e) {
     size_t count = hd_integer_scale_count(&v->description);
     hd_error h = {0};
     float *largest = calloc(count, sizeof *largest), *scales = calloc(count, sizeof *scales);
     magnitudes m = {.net = net, .largest = largest, .node_count = v->description.node_count};
     bool good = largest && scales && source(user, CALIBRATION_IMAGES, observe_batch, &m, e);
     for (size_t i = 0; good && i < count; i++) largest[i] = round_up_magnitude(largest[i]);
-    good = good && (hd_integer_activation_scales(&v->description, largest, activation_bits, scales, &h) || from_hd(&h, e));
+    good = good && (hd_integer_activation_scales(&v->description, largest, activation_bits, scales, &h) ||
+                    from_hd(&h, e));
     free(largest);
     if (good) return scales;
     free(scales);
@@ -62,7 +65,8 @@ float *calibrate_activations(network *net, const network_view *v, int activation
 }
 
 /* ---- the network ---- */
-hd_integer_network *make_integer_network(const network_view *v, const weight_streams *s, const float *activation_scales, error *e) {
+hd_integer_network *make_integer_network(const network_view *v, const weight_streams *s,
+                                         const float *activation_scales, error *e) {
     hd_error h = {0};
     hd_integer_weights *weights = calloc((size_t)v->description.node_count, sizeof *weights);
     if (!weights) {
@@ -70,9 +74,10 @@ hd_integer_network *make_integer_network(const network_view *v, const weight_str
         return NULL;
     }
     for (size_t i = 0; i < s->count; i++)
-        weights[s->items[i].index] = (hd_integer_weights){.words = s->items[i].words, .scales = s->items[i].scales};
-    hd_integer_model *model =
-        hd_integer_model_create(&v->description, weights, activation_scales, s->model.accelerator.activation_bits, &h);
+        weights[s->items[i].index] =
+            (hd_integer_weights){.words = s->items[i].words, .scales = s->items[i].scales};
+    hd_integer_model *model = hd_integer_model_create(&v->description, weights, activation_scales,
+                                                      s->model.accelerator.activation_bits, &h);
     hd_integer_network *network_made = model ? hd_integer_network_create(model, &h) : NULL;
     if (!network_made) from_hd(&h, e);
     hd_integer_model_destroy(model);
@@ -128,8 +133,8 @@ static bool tally_batch(void *user, const float *images, const int *classes, siz
     return true;
 }
 
-bool evaluate_integer(const hd_integer_network *n, const network *net, image_source source, void *user, int top, evaluation *result,
-                      error *e) {
+bool evaluate_integer(const hd_integer_network *n, const network *net, image_source source, void *user,
+                      int top, evaluation *result, error *e) {
     integer_tally t = {.net = n,
                        .classes = hd_integer_network_classes(n),
                        .top = top,
@@ -157,7 +162,8 @@ static bool visit_set(void *user, size_t most, image_visitor visit, void *visit_
     return visit_dataset(s->net, s->set, most, visit, visit_user, e);
 }
 
-static float *scales_of(network *net, const network_view *v, const weight_streams *s, const data_options *data, error *e) {
+static float *scales_of(network *net, const network_view *v, const weight_streams *s,
+                        const data_options *data, error *e) {
     if (s->sidecar.activation_scales && s->sidecar.node_count == hd_integer_scale_count(&v->description)) {
         float *copy = malloc(s->sidecar.node_count * sizeof *copy);
         if (copy) memcpy(copy, s->sidecar.activation_scales, s->sidecar.node_count * sizeof *copy);
@@ -166,20 +172,22 @@ static float *scales_of(network *net, const network_view *v, const weight_stream
     dataset *d = dataset_open(data, DATA_TRAIN, network_input_shape(net).channels, net->options.seed, e);
     if (!d) return NULL;
     set_source source = {.net = net, .set = d};
-    float *scales = calibrate_activations(net, v, s->model.accelerator.activation_bits, visit_set, &source, e);
+    float *scales =
+        calibrate_activations(net, v, s->model.accelerator.activation_bits, visit_set, &source, e);
     dataset_close(d);
     return scales;
 }
 
-bool plugin_evaluate_int8(plugin *p, network *net, const char *weights_path, const data_options *calibration, const dataset *d,
-                          int top, evaluation *result, error *e) {
+bool plugin_evaluate_int8(plugin *p, network *net, const char *weights_path, const data_options *calibration,
+                          const dataset *d, int top, evaluation *result, error *e) {
     array_model model;
     weight_streams streams = {0};
     network_view view = {0};
     float *scales = NULL;
     hd_integer_network *integer = NULL;
     set_source source = {.net = net, .set = d};
-    bool good = array_model_of(p, net, &model, e) && weight_streams_load(&streams, net, weights_path, &model, e) &&
+    bool good = array_model_of(p, net, &model, e) &&
+                weight_streams_load(&streams, net, weights_path, &model, e) &&
                 network_view_create(&view, net, &model.accelerator, e) &&
                 (scales = scales_of(net, &view, &streams, calibration, e)) &&
                 (integer = make_integer_network(&view, &streams, scales, e)) &&

@@ -7,10 +7,12 @@
 static const struct {
     const char *name;
     hd_node_type type;
-} types[] = {{"convolutional", HD_NODE_CONVOLUTION}, {"connected", HD_NODE_CONNECTED}, {"maxpool", HD_NODE_MAXPOOL},
-             {"avgpool", HD_NODE_AVERAGE_POOL},      {"shortcut", HD_NODE_SHORTCUT},   {"route", HD_NODE_ROUTE},
-             {"batchnorm", HD_NODE_BATCHNORM},       {"activation", HD_NODE_ACTIVATION}, {"dropout", HD_NODE_IDENTITY},
-             {"cost", HD_NODE_IDENTITY},             {"hdloss", HD_NODE_IDENTITY},     {"softmax", HD_NODE_SOFTMAX}};
+} types[] = {{"convolutional", HD_NODE_CONVOLUTION}, {"connected", HD_NODE_CONNECTED},
+             {"maxpool", HD_NODE_MAXPOOL},           {"avgpool", HD_NODE_AVERAGE_POOL},
+             {"shortcut", HD_NODE_SHORTCUT},         {"route", HD_NODE_ROUTE},
+             {"batchnorm", HD_NODE_BATCHNORM},       {"activation", HD_NODE_ACTIVATION},
+             {"dropout", HD_NODE_IDENTITY},          {"cost", HD_NODE_IDENTITY},
+             {"hdloss", HD_NODE_IDENTITY},           {"softmax", HD_NODE_SOFTMAX}};
 
 static hd_node_type type_of(const char *name) {
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
@@ -35,8 +37,8 @@ bool layer_weight_bits(const layer *l, const hd_accelerator *accelerator, int *b
     darknet_layer_info info;
     layer_get_info(l, &info);
     if (end == text || *end || value < HD_MINIMUM_BITS || value > HD_MAXIMUM_BITS)
-        return error_set(e, "layer %d (%s, line %d): weight_bits: \"%s\" is not a whole number from %d to %d", info.index,
-                         info.type, info.line, text, HD_MINIMUM_BITS, HD_MAXIMUM_BITS);
+        return error_set(e, "layer %d (%s, line %d): weight_bits: \"%s\" is not a whole number from %d to %d",
+                         info.index, info.type, info.line, text, HD_MINIMUM_BITS, HD_MAXIMUM_BITS);
     *bits = (int)value;
     return true;
 }

@@ -1,5 +1,5 @@
-/* The plug-in: the one room that sees both libraries. It hangs the bit-flip loss, the energy report, the integer accuracy and the
- * reordered checkpoints on darknet's hooks, and has the `darknet hd` commands. */
+/* The plug-in: the one room that sees both libraries. It hangs the bit-flip loss, the energy report, the
+ * integer accuracy and the reordered checkpoints on darknet's hooks, and has the `darknet hd` commands. */
 #ifndef HDLOSS_PLUGIN_H
 #define HDLOSS_PLUGIN_H
 
@@ -19,10 +19,11 @@ const darknet_extension *plugin_extension(plugin *p);
 /* The accelerator of reports, beating a cfg's; NULL: the cfg's or the default. */
 bool plugin_use_accelerator(plugin *p, const char *path, error *e);
 
-/* Accuracy of the integer network of `net`'s weights (loaded from weights_path: its .stream is used when there is one), calibrated
- * on the data's first training images where the sidecar has no activation scales. */
-bool plugin_evaluate_int8(plugin *p, network *net, const char *weights_path, const data_options *calibration, const dataset *d,
-                          int top, evaluation *result, error *e);
+/* Accuracy of the integer network of `net`'s weights (loaded from weights_path: its .stream is used when
+ * there is one), calibrated on the data's first training images where the sidecar has no activation scales.
+ */
+bool plugin_evaluate_int8(plugin *p, network *net, const char *weights_path, const data_options *calibration,
+                          const dataset *d, int top, evaluation *result, error *e);
 
 /* `darknet hd NAME ...`; ends with a NULL name. */
 typedef struct plugin_command {

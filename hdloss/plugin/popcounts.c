@@ -1,5 +1,6 @@
-/* What the activations' bits are like: the mean number of ones of the bytes that each layer with weights reads, on the integer network.
- * A flip of a weight bit costs the more the more ones the activation has that it meets. */
+/* What the activations' bits are like: the mean number of ones of the bytes that each layer with weights
+ * reads, on the integer network. A flip of a weight bit costs the more the more ones the activation has that
+ * it meets. */
 #include <stdlib.h>
 
 #include "internal.h"
@@ -34,10 +35,13 @@ static bool count_batch(void *user, const float *images, const int *classes, siz
     bool good = outputs != NULL;
     for (size_t i = 0; good && i < p->count; i++)
         good = (outputs[i] = malloc(tensor_bytes(p->integer, p->layers[i], count))) != NULL;
-    if (!good) error_set(p->e, "out of memory for activations");
-    else if (!hd_integer_network_activations(p->integer, images, count, p->layers, p->count, outputs, p->threads, &h))
+    if (!good)
+        error_set(p->e, "out of memory for activations");
+    else if (!hd_integer_network_activations(p->integer, images, count, p->layers, p->count, outputs,
+                                             p->threads, &h))
         good = from_hd(&h, p->e);
-    for (size_t i = 0; good && i < p->count; i++) add_ones(p, i, outputs[i], tensor_bytes(p->integer, p->layers[i], count));
+    for (size_t i = 0; good && i < p->count; i++)
+        add_ones(p, i, outputs[i], tensor_bytes(p->integer, p->layers[i], count));
     for (size_t i = 0; outputs && i < p->count; i++) free(outputs[i]);
     free(outputs);
     p->failed = !good;
@@ -64,9 +68,10 @@ bool measure_popcounts(network *net, weight_streams *s, image_source source, voi
     float *scales = NULL;
     hd_integer_network *integer = NULL;
     popcounts p = {.threads = network_threads(net)};
-    bool good = network_view_create(&view, net, &s->model.accelerator, e) &&
-                (scales = calibrate_activations(net, &view, s->model.accelerator.activation_bits, source, user, e)) &&
-                (integer = make_integer_network(&view, s, scales, e));
+    bool good =
+        network_view_create(&view, net, &s->model.accelerator, e) &&
+        (scales = calibrate_activations(net, &view, s->model.accelerator.activation_bits, source, user, e)) &&
+        (integer = make_integer_network(&view, s, scales, e));
     p.integer = integer;
     good = good && run(&p, s, source, user, e);
     for (size_t i = 0; good && i < s->count; i++)

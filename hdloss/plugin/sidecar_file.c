@@ -6,7 +6,9 @@
 #include "core/file.h"
 #include "internal.h"
 
-enum { WEIGHTS_HEADER_BYTES = 20 }; /* three int32 and the uint64 of images seen, as this program writes them */
+enum {
+    WEIGHTS_HEADER_BYTES = 20
+}; /* three int32 and the uint64 of images seen, as this program writes them */
 
 char *sidecar_path(const char *weights_path) {
     static const char *const endings[] = {".weights", ".backup"};
@@ -41,7 +43,8 @@ static bool fill(hd_stream *out, const weight_streams *s, error *e) {
     if (!out->layers) return error_set(e, "out of memory");
     for (size_t i = 0; i < s->count; i++) {
         const weight_stream *w = &s->items[i];
-        if (!hd_stream_layer_set(&out->layers[i], w->index, &w->plan, w->words, w->scales, &h)) return from_hd(&h, e);
+        if (!hd_stream_layer_set(&out->layers[i], w->index, &w->plan, w->words, w->scales, &h))
+            return from_hd(&h, e);
         out->layer_count = i + 1;
     }
     return true;
@@ -56,7 +59,8 @@ static bool add_scales(hd_stream *out, const network_view *v, const float *scale
     return true;
 }
 
-bool sidecar_write(const char *weights_path, const weight_streams *s, const network_view *v, const float *activation_scales, error *e) {
+bool sidecar_write(const char *weights_path, const weight_streams *s, const network_view *v,
+                   const float *activation_scales, error *e) {
     hd_stream out = {0};
     hd_error h = {0};
     uint8_t *bytes = NULL;
@@ -64,7 +68,8 @@ bool sidecar_write(const char *weights_path, const weight_streams *s, const netw
     char *path = sidecar_path(weights_path);
     bool good = path && payload_crc(weights_path, &out.weights_crc, e) && fill(&out, s, e) &&
                 (!activation_scales || add_scales(&out, v, activation_scales, e)) &&
-                (hd_stream_encode(&out, &bytes, &count, &h) || from_hd(&h, e)) && file_write_atomic(path, bytes, count, e);
+                (hd_stream_encode(&out, &bytes, &count, &h) || from_hd(&h, e)) &&
+                file_write_atomic(path, bytes, count, e);
     free(bytes);
     free(path);
     hd_stream_free(&out);
@@ -86,7 +91,8 @@ bool sidecar_read(const char *weights_path, hd_stream *stream, bool *found, erro
     if (good && (!payload_crc(weights_path, &crc, e) || crc != stream->weights_crc)) {
         good = crc == stream->weights_crc
                    ? false
-                   : error_set(e, "%s: belongs to other weights than %s (remove it to use the weights alone)", path, weights_path);
+                   : error_set(e, "%s: belongs to other weights than %s (remove it to use the weights alone)",
+                               path, weights_path);
         hd_stream_free(stream);
     }
     free(data);

@@ -14,8 +14,8 @@ static bool read_emphasis(const layer *l, double *emphasis, error *e) {
     if (end != text && *end == 0 && isfinite(*emphasis) && *emphasis >= 0.0) return true;
     darknet_layer_info info;
     layer_get_info(l, &info);
-    return error_set(e, "layer %d (%s, line %d): hd_lambda: \"%s\" is not a number of at least 0", info.index, info.type, info.line,
-                     text);
+    return error_set(e, "layer %d (%s, line %d): hd_lambda: \"%s\" is not a number of at least 0", info.index,
+                     info.type, info.line, text);
 }
 
 static bool shape_of(const layer *l, hd_layer_shape *shape) {
@@ -34,13 +34,15 @@ static bool shape_of(const layer *l, hd_layer_shape *shape) {
     return true;
 }
 
-static bool fill(weight_stream *w, layer *l, const hd_layer_shape *shape, const array_model *model, error *e) {
+static bool fill(weight_stream *w, layer *l, const hd_layer_shape *shape, const array_model *model,
+                 error *e) {
     darknet_layer_info info;
     layer_get_info(l, &info);
     hd_accelerator own = model->accelerator;
     hd_error h = {0};
     *w = (weight_stream){.index = info.index, .layer = l, .shape = *shape, .mean_popcount = -1.0};
-    if (!layer_weight_bits(l, &model->accelerator, &own.weight_bits, e) || !read_emphasis(l, &w->emphasis, e)) return false;
+    if (!layer_weight_bits(l, &model->accelerator, &own.weight_bits, e) || !read_emphasis(l, &w->emphasis, e))
+        return false;
     if (!hd_plan_init(&w->plan, &own, shape, &h)) return from_hd(&h, e);
     w->words = malloc(w->plan.weights);
     w->scales = malloc(shape->filters * sizeof *w->scales);
@@ -72,8 +74,8 @@ bool weight_streams_quantise(weight_streams *s, error *e) {
         darknet_parameter weights;
         hd_error h = {0};
         (void)layer_get_parameter(w->layer, "weights", &weights);
-        if (!hd_quantise(weights.values, w->shape.filters, hd_layer_filter_weights(&w->shape), w->plan.accelerator.weight_bits,
-                         w->words, w->scales, &h))
+        if (!hd_quantise(weights.values, w->shape.filters, hd_layer_filter_weights(&w->shape),
+                         w->plan.accelerator.weight_bits, w->words, w->scales, &h))
             return error_set(e, "layer %d: %s", w->index, h.message);
     }
     return true;
@@ -82,8 +84,10 @@ bool weight_streams_quantise(weight_streams *s, error *e) {
 /* Words and scales always; orders and signs only on the array they were made for. */
 static bool take_from_sidecar(weight_stream *w, const hd_stream_layer *from, bool same_array, error *e) {
     hd_error h = {0};
-    if (from->weight_bits != w->plan.accelerator.weight_bits || memcmp(&from->shape, &w->shape, sizeof w->shape) != 0)
-        return error_set(e, "the .stream's layer %d has another shape or word width than the network's", w->index);
+    if (from->weight_bits != w->plan.accelerator.weight_bits ||
+        memcmp(&from->shape, &w->shape, sizeof w->shape) != 0)
+        return error_set(e, "the .stream's layer %d has another shape or word width than the network's",
+                         w->index);
     memcpy(w->words, from->words, w->plan.weights);
     memcpy(w->scales, from->scales, w->shape.filters * sizeof *w->scales);
     if (!same_array) return true;
@@ -102,7 +106,8 @@ static bool same_array(const hd_accelerator *a, const hd_accelerator *b) {
            (a->dataflow != HD_WEIGHT_STATIONARY || a->cols == b->cols);
 }
 
-bool weight_streams_load(weight_streams *s, network *net, const char *weights_path, const array_model *model, error *e) {
+bool weight_streams_load(weight_streams *s, network *net, const char *weights_path, const array_model *model,
+                         error *e) {
     bool found = false;
     hd_stream stream = {0};
     if (!sidecar_read(weights_path, &stream, &found, e)) return false;
@@ -138,20 +143,23 @@ bool weight_streams_make_natural(weight_streams *s, error *e) {
     hd_error h = {0};
     for (size_t i = 0; i < s->count; i++) {
         weight_stream *w = &s->items[i];
-        if (!hd_plan_set_orders(&w->plan, NULL, &h) || !hd_plan_set_lane_channels(&w->plan, NULL, &h)) return from_hd(&h, e);
+        if (!hd_plan_set_orders(&w->plan, NULL, &h) || !hd_plan_set_lane_channels(&w->plan, NULL, &h))
+            return from_hd(&h, e);
         free(w->streamed);
         w->streamed = NULL;
     }
     return true;
 }
 
-bool weight_streams_measure(const weight_streams *s, int threads, stream_figures *each, stream_figures *total, error *e) {
+bool weight_streams_measure(const weight_streams *s, int threads, stream_figures *each, stream_figures *total,
+                            error *e) {
     *total = (stream_figures){0};
     for (size_t i = 0; i < s->count; i++) {
         const weight_stream *w = &s->items[i];
         stream_figures f = {0};
         hd_error h = {0};
-        double popcount = w->mean_popcount >= 0.0 ? w->mean_popcount : s->model.table.assumed_activation_popcount;
+        double popcount =
+            w->mean_popcount >= 0.0 ? w->mean_popcount : s->model.table.assumed_activation_popcount;
         if (!hd_count_flips(&w->plan, w->streamed ? w->streamed : w->words, threads, &f.flips, &h) ||
             !hd_energy_plan_level_with(&s->model.table, &w->plan, &f.flips, popcount, &f.energy, &h))
             return error_set(e, "layer %d: %s", w->index, h.message);
@@ -173,7 +181,8 @@ bool weight_streams_reorder(weight_streams *s, bool quick, int threads, error *e
         if (!hd_bit_costs(NULL, &w->plan, costs, &h)) return from_hd(&h, e);
         hd_whole_bit_costs(costs, o.bit_costs);
         uint32_t *orders = malloc(w->plan.order_count * w->plan.order_length * sizeof *orders);
-        bool good = orders && hd_reorder_segments(&w->plan, w->streamed ? w->streamed : w->words, &o, orders, &h) &&
+        bool good = orders &&
+                    hd_reorder_segments(&w->plan, w->streamed ? w->streamed : w->words, &o, orders, &h) &&
                     hd_plan_set_orders(&w->plan, orders, &h);
         free(orders);
         if (!good) return error_set(e, "layer %d: %s", w->index, h.message[0] ? h.message : "out of memory");

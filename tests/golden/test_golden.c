@@ -1,5 +1,5 @@
-/* A network of every layer type against golden files that a plain reference wrote (make_golden.py): answers in inference, losses and
- * weights after SGD steps in Darknet's batch-norm form. */
+/* A network of every layer type against golden files that a plain reference wrote (make_golden.py): answers
+ * in inference, losses and weights after SGD steps in Darknet's batch-norm form. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -50,7 +50,8 @@ static void inference(void **state) {
     network_forward(net, images, BATCH);
     const float *answers = network_output_layer(net)->output.data;
     for (int i = 0; i < BATCH * CLASSES; i++)
-        if (fabsf(answers[i] - g->answers[i]) > 1e-5f) fail_msg("answer %d is %g, the reference says %g", i, (double)answers[i], (double)g->answers[i]);
+        if (fabsf(answers[i] - g->answers[i]) > 1e-5f)
+            fail_msg("answer %d is %g, the reference says %g", i, (double)answers[i], (double)g->answers[i]);
     network_destroy(net);
     free(g);
 }
@@ -67,21 +68,25 @@ static void training(void **state) {
     memcpy(start, net->values, net->parameter_total * sizeof *start);
     for (int t = 0; t < STEPS; t++) {
         double loss = network_train_pass(net, images, g->truth, BATCH) / BATCH;
-        if (fabs(loss - (double)g->losses[t]) > 1e-5) fail_msg("step %d: loss %g, the reference says %g", t, loss, (double)g->losses[t]);
+        if (fabs(loss - (double)g->losses[t]) > 1e-5)
+            fail_msg("step %d: loss %g, the reference says %g", t, loss, (double)g->losses[t]);
         optimizer_step(&o, schedule_rate(&net->options, 0), BATCH);
     }
     network *trained = build(false);
-    if (!network_load_weights(trained, HERE "golden_trained.weights", false, NULL, &e)) fail_msg("%s", e.message);
+    if (!network_load_weights(trained, HERE "golden_trained.weights", false, NULL, &e))
+        fail_msg("%s", e.message);
     assert_int_equal(trained->seen, net->seen);
     double largest = 0.0;
-    for (size_t i = 0; i < net->parameter_total; i++) largest = fmax(largest, fabs((double)trained->values[i] - (double)start[i]));
+    for (size_t i = 0; i < net->parameter_total; i++)
+        largest = fmax(largest, fabs((double)trained->values[i] - (double)start[i]));
     for (int l = 0; l < net->layer_count; l++)
         for (int j = 0; j < net->layers[l].parameter_count; j++) {
             const parameter *p = &net->layers[l].parameters[j], *q = &trained->layers[l].parameters[j];
             for (size_t i = 0; !p->not_in_file && i < p->count; i++)
                 if (fabs((double)p->values[i] - (double)q->values[i]) > 1e-4 * largest)
-                    fail_msg("layer %d (%s) %s[%zu] is %g, the reference says %g (largest change %g)", l, net->layers[l].type->name, p->name,
-                             i, (double)p->values[i], (double)q->values[i], largest);
+                    fail_msg("layer %d (%s) %s[%zu] is %g, the reference says %g (largest change %g)", l,
+                             net->layers[l].type->name, p->name, i, (double)p->values[i],
+                             (double)q->values[i], largest);
         }
     free(start);
     optimizer_destroy(&o);

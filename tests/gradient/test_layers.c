@@ -1,5 +1,6 @@
-/* Gradients of every layer type by finite differences: along a random direction in each parameter array, the loss must change as the
- * backward pass says. Batch norm in its exact form, smooth activations where a kink would blur the difference. */
+/* Gradients of every layer type by finite differences: along a random direction in each parameter array, the
+ * loss must change as the backward pass says. Batch norm in its exact form, smooth activations where a kink
+ * would blur the difference. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -64,8 +65,8 @@ static void check_parameter(sample *s, const layer *l, const parameter *p, rando
     }
     memcpy(p->values, kept, p->count * sizeof(float));
     if (best > 2e-3 * sqrt(scale) + 1e-4)
-        fail_msg("layer %d (%s) %s: finite difference is %g off, gradient's length %g, predicted %g", l->index, l->type->name, p->name,
-                 best, sqrt(scale), predicted);
+        fail_msg("layer %d (%s) %s: finite difference is %g off, gradient's length %g, predicted %g",
+                 l->index, l->type->name, p->name, best, sqrt(scale), predicted);
     free(kept);
     free(direction);
 }
@@ -101,7 +102,8 @@ static void convolution(void **state) {
 static void normalised_convolution(void **state) {
     (void)state;
     check(NET CONV "[convolutional]\nbatch_normalize=1\nfilters=6\nsize=1\nactivation=swish\n" HEAD);
-    check(NET CONV "[convolutional]\nbatch_normalize=1\nfilters=6\ngroups=6\nsize=3\npad=1\nactivation=mish\n" HEAD);
+    check(NET CONV
+          "[convolutional]\nbatch_normalize=1\nfilters=6\ngroups=6\nsize=3\npad=1\nactivation=mish\n" HEAD);
     check(NET "[convolutional]\nbatch_normalize=1\nfilters=5\nsize=3\nactivation=tanh\n"
               "[convolutional]\nbatch_normalize=1\nfilters=4\nsize=1\nactivation=linear\n" HEAD);
 }
@@ -138,8 +140,10 @@ static void shortcut_of_other_shape(void **state) {
     (void)state;
     const char *start = "[net]\nbatch=4\nheight=6\nwidth=6\nchannels=3\n" CONV;
     char text[2048];
-    (void)snprintf(text, sizeof text, "%s%s", start,
-                   "[convolutional]\nfilters=9\nsize=3\nstride=2\npad=1\nactivation=tanh\n[shortcut]\nfrom=-2\n" CONV HEAD);
+    (void)snprintf(
+        text, sizeof text, "%s%s", start,
+        "[convolutional]\nfilters=9\nsize=3\nstride=2\npad=1\nactivation=tanh\n[shortcut]\nfrom=-2\n" CONV
+            HEAD);
     check(text);
     (void)snprintf(text, sizeof text, "%s%s", start,
                    "[convolutional]\nfilters=4\nsize=3\nstride=2\npad=1\nactivation=tanh\n"
@@ -168,11 +172,14 @@ static void costs(void **state) {
 
 static void inverted_residuals(void **state) {
     (void)state;
-    const char *bottleneck = "[convolutional]\nbatch_normalize=1\nfilters=12\nsize=1\nactivation=swish\n"
-                             "[convolutional]\nbatch_normalize=1\nfilters=12\ngroups=12\nsize=3\npad=1\nactivation=swish\n"
-                             "[convolutional]\nbatch_normalize=1\nfilters=6\nsize=1\nactivation=linear\n[shortcut]\nfrom=-4\n";
+    const char *bottleneck =
+        "[convolutional]\nbatch_normalize=1\nfilters=12\nsize=1\nactivation=swish\n"
+        "[convolutional]\nbatch_normalize=1\nfilters=12\ngroups=12\nsize=3\npad=1\nactivation=swish\n"
+        "[convolutional]\nbatch_normalize=1\nfilters=6\nsize=1\nactivation=linear\n[shortcut]\nfrom=-4\n";
     char text[4096];
-    (void)snprintf(text, sizeof text, NET "[convolutional]\nbatch_normalize=1\nfilters=6\nsize=3\npad=1\nactivation=linear\n%s%s%s",
+    (void)snprintf(text, sizeof text,
+                   NET
+                   "[convolutional]\nbatch_normalize=1\nfilters=6\nsize=3\npad=1\nactivation=linear\n%s%s%s",
                    bottleneck, bottleneck, "[avgpool]\n" HEAD);
     check(text);
 }

@@ -4,7 +4,8 @@
 
 #include "network/network.h"
 
-/* Builds a network from cfg text; fails the test with the library's sentence when it cannot. threads 0: all. */
+/* Builds a network from cfg text; fails the test with the library's sentence when it cannot. threads 0: all.
+ */
 network *made_network_from(const char *cfg_text, bool training, int threads, uint64_t seed);
 /* The first mistake's sentence of a cfg that must not build, in message[1024]. */
 void made_cfg_error(const char *cfg_text, char *message);

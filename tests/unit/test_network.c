@@ -14,14 +14,15 @@
 #include "core/random.h"
 #include "made_cfg.h"
 
-static const char TEXT[] = "[net]\nbatch=8\nheight=9\nwidth=8\nchannels=3\n"
-                           "[convolutional]\nbatch_normalize=1\nfilters=16\nsize=3\npad=1\nstride=2\nactivation=relu6\n"
-                           "[convolutional]\nbatch_normalize=1\nfilters=24\nsize=1\nactivation=relu6\n"
-                           "[convolutional]\nbatch_normalize=1\nfilters=24\ngroups=24\nsize=3\npad=1\nactivation=relu6\n"
-                           "[convolutional]\nbatch_normalize=1\nfilters=16\nsize=1\nactivation=linear\n"
-                           "[shortcut]\nfrom=-4\nactivation=linear\n"
-                           "[dropout]\nprobability=.3\n[maxpool]\nsize=2\nstride=2\n"
-                           "[connected]\noutput=10\nactivation=linear\n[softmax]\n";
+static const char TEXT[] =
+    "[net]\nbatch=8\nheight=9\nwidth=8\nchannels=3\n"
+    "[convolutional]\nbatch_normalize=1\nfilters=16\nsize=3\npad=1\nstride=2\nactivation=relu6\n"
+    "[convolutional]\nbatch_normalize=1\nfilters=24\nsize=1\nactivation=relu6\n"
+    "[convolutional]\nbatch_normalize=1\nfilters=24\ngroups=24\nsize=3\npad=1\nactivation=relu6\n"
+    "[convolutional]\nbatch_normalize=1\nfilters=16\nsize=1\nactivation=linear\n"
+    "[shortcut]\nfrom=-4\nactivation=linear\n"
+    "[dropout]\nprobability=.3\n[maxpool]\nsize=2\nstride=2\n"
+    "[connected]\noutput=10\nactivation=linear\n[softmax]\n";
 enum { BATCH = 8 };
 
 static float *random_images(const network *net) {
@@ -62,7 +63,8 @@ static void a_clone_answers_the_same(void **state) {
     float *images = random_images(net);
     network_forward(net, images, BATCH);
     network_forward(copy, images, BATCH);
-    assert_memory_equal(network_output_layer(net)->output.data, network_output_layer(copy)->output.data, BATCH * 10 * sizeof(float));
+    assert_memory_equal(network_output_layer(net)->output.data, network_output_layer(copy)->output.data,
+                        BATCH * 10 * sizeof(float));
     free(images);
     network_destroy(copy);
     network_destroy(net);
@@ -102,7 +104,8 @@ static void refuse(network *net, bool partial, const char *word) {
     float *before = malloc(net->parameter_total * sizeof(float));
     memcpy(before, net->values, net->parameter_total * sizeof(float));
     assert_false(network_load_weights(net, made_path("cut.weights"), partial, NULL, &e));
-    if (!strstr(e.message, word) || !strstr(e.message, "cut.weights")) fail_msg("\"%s\" lacks \"%s\"", e.message, word);
+    if (!strstr(e.message, word) || !strstr(e.message, "cut.weights"))
+        fail_msg("\"%s\" lacks \"%s\"", e.message, word);
     assert_memory_equal(before, net->values, net->parameter_total * sizeof(float));
     free(before);
 }
@@ -148,9 +151,11 @@ static void mistakes_are_named(void **state) {
     char message[1024];
     made_cfg_error("[net]\nheight=4\nwidth=4\nchannels=1\n[convolutonal]\nfilters=3\n", message);
     assert_non_null(strstr(message, ":5: [convolutonal] is no layer type; did you mean [convolutional]?"));
-    made_cfg_error("[net]\nheight=4\nwidth=4\nchannels=1\n[convolutional]\nfilters=3\nactivation=rleu\n", message);
+    made_cfg_error("[net]\nheight=4\nwidth=4\nchannels=1\n[convolutional]\nfilters=3\nactivation=rleu\n",
+                   message);
     assert_non_null(strstr(message, ":7: activation: \"rleu\""));
-    made_cfg_error("[net]\nheight=4\nwidth=4\nchannels=1\n[convolutional]\nsize=9\nactivation=relu\n", message);
+    made_cfg_error("[net]\nheight=4\nwidth=4\nchannels=1\n[convolutional]\nsize=9\nactivation=relu\n",
+                   message);
     assert_non_null(strstr(message, "does not fit the 4x4 input"));
     made_cfg_error("[net]\nheight=4\nwidth=4\nchannels=1\n[route]\nlayers=3\n", message);
     assert_non_null(strstr(message, ":6: layers: 3 names layer 3"));
@@ -174,8 +179,9 @@ static void memory_limit(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(threads_do_not_matter), cmocka_unit_test(a_clone_answers_the_same), cmocka_unit_test(weights_come_back),
-        cmocka_unit_test(bad_weight_files),      cmocka_unit_test(partial_files),            cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(threads_do_not_matter), cmocka_unit_test(a_clone_answers_the_same),
+        cmocka_unit_test(weights_come_back),     cmocka_unit_test(bad_weight_files),
+        cmocka_unit_test(partial_files),         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(memory_limit),
     };
     return cmocka_run_group_tests_name("networks", tests, NULL, NULL);

@@ -21,10 +21,12 @@ typedef struct follower {
 } follower;
 
 /* Fills gradients with a known series and steps; afterwards every value must be where the rule brings it. */
-static void run(const char *keys, void (*rule)(const network *net, const parameter *p, size_t i, double g, int t, follower *f)) {
+static void run(const char *keys, void (*rule)(const network *net, const parameter *p, size_t i, double g,
+                                               int t, follower *f)) {
     char cfg_text[512];
     (void)snprintf(cfg_text, sizeof cfg_text,
-                   "[net]\nheight=4\nwidth=4\nchannels=2\nmomentum=.8\ndecay=.01\n%s\n[convolutional]\nbatch_normalize=1\nfilters=3\nsize=3\n"
+                   "[net]\nheight=4\nwidth=4\nchannels=2\nmomentum=.8\ndecay=.01\n%s\n[convolutional]\nbatch_"
+                   "normalize=1\nfilters=3\nsize=3\n"
                    "activation=relu\n[connected]\noutput=4\nactivation=linear\nlearning_rate=.5\n[softmax]\n",
                    keys);
     network *net = made_network_from(cfg_text, true, 1, 5);
@@ -52,7 +54,8 @@ static void run(const char *keys, void (*rule)(const network *net, const paramet
         optimizer_step(&o, .1, IMAGES);
     }
     for (size_t i = 0; i < n; i++) {
-        if (fabs(net->values[i] - f.w[i]) > 1e-5 * (1 + fabs(f.w[i]))) fail_msg("value %zu: %g, the rule says %g", i, net->values[i], f.w[i]);
+        if (fabs(net->values[i] - f.w[i]) > 1e-5 * (1 + fabs(f.w[i])))
+            fail_msg("value %zu: %g, the rule says %g", i, net->values[i], f.w[i]);
         assert_true(net->gradients[i] == 0.0f);
     }
     free(f.w);
@@ -106,7 +109,8 @@ static void adam(void **state) {
 
 static void moving_average(void **state) {
     (void)state;
-    network *net = made_network_from("[net]\ninputs=3\nema=.5\n[connected]\noutput=2\nactivation=linear\n[softmax]\n", true, 1, 1);
+    network *net = made_network_from(
+        "[net]\ninputs=3\nema=.5\n[connected]\noutput=2\nactivation=linear\n[softmax]\n", true, 1, 1);
     optimizer o;
     error e;
     assert_true(optimizer_create(&o, net, &e));
@@ -127,7 +131,7 @@ static void moving_average(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(sgd), cmocka_unit_test(nesterov), cmocka_unit_test(adam),
-                                       cmocka_unit_test(moving_average)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(sgd), cmocka_unit_test(nesterov),
+                                       cmocka_unit_test(adam), cmocka_unit_test(moving_average)};
     return cmocka_run_group_tests_name("optimiser", tests, NULL, NULL);
 }

@@ -9,7 +9,9 @@
 
 #include "train/schedule.h"
 
-static void near_to(double a, double b) { assert_true(fabs(a - b) <= 1e-12 * fmax(1.0, fabs(b))); }
+static void near_to(double a, double b) {
+    assert_true(fabs(a - b) <= 1e-12 * fmax(1.0, fabs(b)));
+}
 
 static void constant_and_burn_in(void **state) {
     (void)state;
@@ -23,7 +25,8 @@ static void steps_and_step(void **state) {
     (void)state;
     int steps[] = {10, 20};
     double scales[] = {.1, .5};
-    net_options o = {.learning_rate = 1, .policy = POLICY_STEPS, .steps = steps, .scales = scales, .step_count = 2};
+    net_options o = {
+        .learning_rate = 1, .policy = POLICY_STEPS, .steps = steps, .scales = scales, .step_count = 2};
     near_to(schedule_rate(&o, 9), 1);
     near_to(schedule_rate(&o, 10), .1);
     near_to(schedule_rate(&o, 20), .05);
@@ -44,7 +47,11 @@ static void exp_poly_sigmoid(void **state) {
 
 static void cosine_with_restarts(void **state) {
     (void)state;
-    net_options o = {.learning_rate = 1, .policy = POLICY_SGDR, .sgdr_minimum = .1, .sgdr_multiplier = 2, .max_batches = 100};
+    net_options o = {.learning_rate = 1,
+                     .policy = POLICY_SGDR,
+                     .sgdr_minimum = .1,
+                     .sgdr_multiplier = 2,
+                     .max_batches = 100};
     near_to(schedule_rate(&o, 0), 1);
     near_to(schedule_rate(&o, 50), .55);
     near_to(schedule_rate(&o, 100), .1);
@@ -55,7 +62,8 @@ static void cosine_with_restarts(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(constant_and_burn_in), cmocka_unit_test(steps_and_step),
-                                       cmocka_unit_test(exp_poly_sigmoid), cmocka_unit_test(cosine_with_restarts)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(constant_and_burn_in),
+                                       cmocka_unit_test(steps_and_step), cmocka_unit_test(exp_poly_sigmoid),
+                                       cmocka_unit_test(cosine_with_restarts)};
     return cmocka_run_group_tests_name("learning rates", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* The training loop through its public hooks: extensions' layers, epoch and checkpoint hooks, stopping, resuming, a loss that is no
- * number, weight transforms. */
+/* The training loop through its public hooks: extensions' layers, epoch and checkpoint hooks, stopping,
+ * resuming, a loss that is no number, weight transforms. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,19 +27,25 @@ static const char *make_data(void) {
     error e;
     for (size_t n = 0; n < IMAGES; n++) {
         bytes[n * RECORD] = n % 2;
-        for (size_t i = 1; i < RECORD; i++) bytes[n * RECORD + i] = (unsigned char)((n % 2 ? 150 : 20) + random_below(&r, 80));
+        for (size_t i = 1; i < RECORD; i++)
+            bytes[n * RECORD + i] = (unsigned char)((n % 2 ? 150 : 20) + random_below(&r, 80));
     }
     char text[1024], images[256];
     (void)snprintf(images, sizeof images, "%s", made_path("images.bin"));
     assert_true(file_write_atomic(images, bytes, sizeof bytes, &e));
-    (void)snprintf(text, sizeof text, "classes=10\ntrain=%s\nvalid=%s\nformat=cifar10\nvalid_split=16\nbackup=unused\n", images, images);
+    (void)snprintf(text, sizeof text,
+                   "classes=10\ntrain=%s\nvalid=%s\nformat=cifar10\nvalid_split=16\nbackup=unused\n", images,
+                   images);
     assert_true(file_write_atomic(made_path("made.data"), text, strlen(text), &e));
     return made_path("made.data");
 }
 
-#define HEAD "[net]\nbatch=16\nheight=32\nwidth=32\nchannels=3\nlearning_rate=.05\nepochs=3\npad_crop=2\nema=.9\n%s\n"
-#define BODY                                                                                                          \
-    "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=4\npad=1\nactivation=relu\n[avgpool]\n%s[connected]\noutput=10\n" \
+#define HEAD                                                                                                 \
+    "[net]\nbatch=16\nheight=32\nwidth=32\nchannels=3\nlearning_rate=.05\nepochs=3\npad_crop=2\nema=.9\n%"   \
+    "s\n"
+#define BODY                                                                                                 \
+    "[convolutional]\nbatch_normalize=1\nfilters=8\nsize=3\nstride=4\npad=1\nactivation=relu\n[avgpool]\n%"  \
+    "s[connected]\noutput=10\n"                                                                              \
     "activation=linear\n[dropout]\nprobability=.2\n[softmax]\n"
 
 /* ---- an extension: a layer that doubles its input, and hooks that count ---- */
@@ -50,8 +56,8 @@ typedef struct watcher {
     float scale_seen;
 } watcher;
 
-static bool twice_create(void *user, const char *(*option)(void *section, const char *key), void *section, void **state,
-                         darknet_error *e) {
+static bool twice_create(void *user, const char *(*option)(void *section, const char *key), void *section,
+                         void **state, darknet_error *e) {
     watcher *w = user;
     const char *scale = option(section, "scale");
     w->scale_seen = scale ? strtof(scale, NULL) : 0.0f;
@@ -64,7 +70,8 @@ static bool twice_create(void *user, const char *(*option)(void *section, const 
     return true;
 }
 
-static void twice_forward(void *state, network *net, const float *in, float *out, size_t batch, bool training) {
+static void twice_forward(void *state, network *net, const float *in, float *out, size_t batch,
+                          bool training) {
     (void)training;
     ((watcher *)state)->forwards++;
     darknet_layer_info info;
@@ -72,7 +79,8 @@ static void twice_forward(void *state, network *net, const float *in, float *out
     for (size_t i = 0; i < batch * (size_t)info.out_channels; i++) out[i] = 2.0f * in[i];
 }
 
-static void twice_backward(void *state, network *net, const float *in, const float *out, const float *delta, float *in_delta, size_t batch) {
+static void twice_backward(void *state, network *net, const float *in, const float *out, const float *delta,
+                           float *in_delta, size_t batch) {
     (void)in;
     (void)out;
     ((watcher *)state)->backwards++;
@@ -89,7 +97,9 @@ static double twice_regularize(void *state, network *net, size_t images, double 
     return .25;
 }
 
-static void twice_destroy(void *state) { ((watcher *)state)->destroyed++; }
+static void twice_destroy(void *state) {
+    ((watcher *)state)->destroyed++;
+}
 
 static bool count_visited(void *user, const float *images, const int *classes, size_t count) {
     watcher *w = user;
@@ -98,7 +108,8 @@ static bool count_visited(void *user, const float *images, const int *classes, s
     return true;
 }
 
-static bool on_epoch(void *user, network *net, const darknet_epoch *epoch, const char *log_path, double *columns, darknet_error *e) {
+static bool on_epoch(void *user, network *net, const darknet_epoch *epoch, const char *log_path,
+                     double *columns, darknet_error *e) {
     watcher *w = user;
     assert_non_null(net);
     assert_non_null(log_path);
@@ -161,10 +172,19 @@ static train_result train(const run *r, listener *l, float **values, error *e) {
     data_options data;
     watcher own = {0};
     watcher *w = r->watcher ? r->watcher : &own;
-    darknet_layer_type type = {.name = "twice", .create = twice_create, .forward = twice_forward, .backward = twice_backward,
-                               .regularize = twice_regularize, .destroy = twice_destroy};
-    darknet_extension extension = {.name = "watcher", .user = w, .layer_type = &type, .column_names = columns, .leading_columns = 1,
-                                   .on_epoch = on_epoch, .on_checkpoint = on_checkpoint};
+    darknet_layer_type type = {.name = "twice",
+                               .create = twice_create,
+                               .forward = twice_forward,
+                               .backward = twice_backward,
+                               .regularize = twice_regularize,
+                               .destroy = twice_destroy};
+    darknet_extension extension = {.name = "watcher",
+                                   .user = w,
+                                   .layer_type = &type,
+                                   .column_names = columns,
+                                   .leading_columns = 1,
+                                   .on_epoch = on_epoch,
+                                   .on_checkpoint = on_checkpoint};
     const darknet_extension *list[] = {&extension};
     assert_true(data_options_read(make_data(), &data, e));
     (void)snprintf(text, sizeof text, HEAD BODY, r->keys, r->extra);
@@ -180,7 +200,11 @@ static train_result train(const run *r, listener *l, float **values, error *e) {
         (void)snprintf(full, sizeof full, "%s", made_path(r->backup));
         *l = (listener){.stop_after = r->stop_after};
         train_options options = {.backup = full, .resume_path = r->resume};
-        train_callbacks callbacks = {.user = l, .progress = hear_progress, .epoch = hear_epoch, .warning = hear_warning, .stop_requested = hear_stop};
+        train_callbacks callbacks = {.user = l,
+                                     .progress = hear_progress,
+                                     .epoch = hear_epoch,
+                                     .warning = hear_warning,
+                                     .stop_requested = hear_stop};
         result = train_network_classifier(net, &data, &options, &callbacks, e);
         if (values) {
             *values = malloc(net->parameter_total * sizeof **values);
@@ -253,7 +277,8 @@ static void stopping_and_resuming_gives_the_same(void **state) {
     size_t count = 8 * 27 + 4 * 8 + 10 * 8 + 10;
     assert_memory_equal(whole, resumed, count * sizeof(float));
     size_t a_bytes, b_bytes;
-    char *a = file_read(made_path("whole/run.weights"), 0, &a_bytes, &e), *b = file_read(made_path("cut/run.weights"), 0, &b_bytes, &e);
+    char *a = file_read(made_path("whole/run.weights"), 0, &a_bytes, &e),
+         *b = file_read(made_path("cut/run.weights"), 0, &b_bytes, &e);
     assert_true(a && b && a_bytes == b_bytes);
     assert_memory_equal(a, b, a_bytes);
     free(a);
@@ -289,7 +314,8 @@ static void transforms_replace_weights(void **state) {
     memcpy(before, network_output_layer(net)->output.data, sizeof before);
     assert_true(layer_set_weight_transform(network_layer(net, 0), halve, &calls));
     network_forward(net, in, 1);
-    for (int i = 0; i < 3; i++) assert_true(fabsf(network_output_layer(net)->output.data[i] - .5f * before[i]) < 1e-6f);
+    for (int i = 0; i < 3; i++)
+        assert_true(fabsf(network_output_layer(net)->output.data[i] - .5f * before[i]) < 1e-6f);
     assert_int_equal(calls, 1);
     assert_true(layer_set_weight_transform(network_layer(net, 0), NULL, NULL));
     network_forward(net, in, 1);
