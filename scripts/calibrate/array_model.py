@@ -324,9 +324,19 @@ def partial_product_flips(weight, activation, representation):
     return out
 
 
-def features(signals, array):
-    """The transferable model's features of every element and cycle, [time][rows][columns] each."""
-    return dict(weight=flips(signals["weight"]), activation=flips(signals["activation"]),
+def carries(signals, array):
+    """The carry into every bit of the accumulator's adder: base xor extended product xor sum."""
+    mask = (1 << array.accumulator_bits) - 1
+    product = signals["product"]
+    extended = np.where(product & 0x8000, product | (mask & ~0xffff), product)
+    return signals["psum_in"] ^ extended ^ signals["sum"]
+
+
+def features(signals, array, activation_signed):
+    """The energy models' features of every element and cycle, [time][rows][columns] each."""
+    sign = flips(signals["activation"] & 128)
+    return dict(carry=flips(carries(signals, array)), activation_sign=sign * int(activation_signed),
+                weight=flips(signals["weight"]), activation=flips(signals["activation"]),
                 sign=flips(signals["weight"] & 128),
                 partial_products=partial_product_flips(signals["weight"], signals["activation"], array.representation),
                 product=flips(signals["product"]), psum_in=flips(signals["psum_in"]), psum_out=flips(signals["sum"]))

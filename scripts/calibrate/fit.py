@@ -14,9 +14,12 @@ from netlist import PARTS
 # The transferable model's terms and the names the table gives their coefficients.
 TERMS = (("a0", None), ("aw", "weight"), ("ax", "activation"), ("as", "sign"), ("app", "partial_products"),
          ("ap", "product"), ("ab", "psum_in"), ("an", "psum_out"))
+# The refined model has three more: the square root of the partial products' flips in the cycle, since glitches grow less
+# than linearly; flips of the adder's carries; sign flips of signed activations.
+MORE_TERMS = (("aroot", "partial_products"), ("acarry", "carry"), ("axs", "activation_sign"))
 LEAST_MEAN_PJ = 2.0     # streams of less energy do not weigh more
 MEAN_WEIGHT = 9.0
-STATISTICS_WEIGHT = 2.0  # streams as networks have them against made-up flip rates
+STATISTICS_WEIGHT = 2.0  # of streams as networks have them; made-up flip rates have 1
 WINDOW = 96             # cycles: the plan level's fits see means over windows
 CLOCK = PARTS.index("clock")
 
@@ -30,28 +33,35 @@ class Sample:
     bit_flips: np.ndarray  # [cycles][8] flips of the element's weight register
     energies: np.ndarray  # [cycles][parts + 2]
     ones: np.ndarray     # [cycles] ones in the activation register
+    weight_ones: np.ndarray  # [cycles] ones in the weight register, the sign of sign and magnitude left out
     enabled: np.ndarray  # [cycles] whether the step was valid
 
     @property
     def datapath(self):
         return self.energies[:, :len(PARTS)].sum(axis=1) - self.energies[:, CLOCK]
 
-    def matrix(self, root=False):
-        """[cycles][terms], the first column ones; root: one more, the square root of the partial products' flips."""
-        columns = [np.ones(len(self.energies))] + [self.features[f] for _, f in TERMS[1:]]
-        if root:
-            columns.append(np.sqrt(self.features["partial_products"]))
-        return np.column_stack(columns).astype(float)
+    def matrix(self, refined=False):
+        """[cycles][terms], the first column ones."""
+        return matrix_of(self.features, refined)
+
+
+def matrix_of(features, refined):
+    """Columns of the model's terms from flat features; the first column is ones."""
+    columns = [np.ones(len(features["weight"]))] + [features[f] for _, f in TERMS[1:]]
+    if refined:
+        columns += [np.sqrt(features[f]) if name == "aroot" else features[f] for name, f in MORE_TERMS]
+    return np.column_stack(columns).astype(float)
 
 
 def sample(stream, signals, features, row, column, energies):
     """Drops the first cycle, which starts from the flush."""
     def at(a): return a[1:, row, column]
     weight = signals["weight"][:, row, column]
+    magnitude = 127 if stream.array.representation == "sign_magnitude" else 255
     flips = weight[1:] ^ weight[:-1]
     return Sample(stream.kind, stream.name, stream.signed, {k: at(v) for k, v in features.items()},
                   (flips[:, None] >> np.arange(8)) & 1, energies[1:],
-                  model.popcount(at(signals["activation"])),
+                  model.popcount(at(signals["activation"])), model.popcount(at(signals["weight"]) & magnitude),
                   stream.schedule.valid[1:, row] & stream.schedule.active[1:, column])
 
 
@@ -80,7 +90,7 @@ def _weighted(samples, rows_of, target_of):
     matrix, target = [], []
     for s in samples:
         rows, energy = rows_of(s), target_of(s)
-        scale = np.sqrt(STATISTICS_WEIGHT if s.kind == "statistics" else 1.0) / max(s.datapath.mean(), LEAST_MEAN_PJ)
+        scale = np.sqrt(STATISTICS_WEIGHT if s.kind in ("statistics", "layer") else 1.0) / max(s.datapath.mean(), LEAST_MEAN_PJ)
         matrix += [rows * scale / np.sqrt(len(rows)), rows.mean(axis=0, keepdims=True) * scale * np.sqrt(MEAN_WEIGHT)]
         target += [energy * scale / np.sqrt(len(rows)), [energy.mean() * scale * np.sqrt(MEAN_WEIGHT)]]
     return np.concatenate(matrix), np.concatenate(target)
@@ -88,8 +98,8 @@ def _weighted(samples, rows_of, target_of):
 
 # ------------------------------------------------------------------------------------------------ models
 
-def transferable(samples, root=False):
-    return least_squares(*_weighted(samples, lambda s: s.matrix(root), lambda s: s.datapath))
+def transferable(samples, refined=False):
+    return least_squares(*_weighted(samples, lambda s: s.matrix(refined), lambda s: s.datapath))
 
 
 def parts(samples):
@@ -101,39 +111,39 @@ def parts(samples):
     return out
 
 
-def error_percent(coefficients, s, root=False):
-    return 100 * ((s.matrix(root) @ coefficients).mean() / s.datapath.mean() - 1)
+def error_percent(coefficients, s, refined=False):
+    return 100 * ((s.matrix(refined) @ coefficients).mean() / s.datapath.mean() - 1)
 
 
 def _windows(samples):
-    """Means over windows: flips by bit, activation flips, ones in the activation, datapath energy."""
+    """Means over windows: flips by bit, partial products moved by activation flips, ones in the activation, energy."""
     rows = []
     for s in samples:
-        values = np.column_stack([s.bit_flips, s.features["activation"], s.ones, s.datapath])
+        values = np.column_stack([s.bit_flips, s.features["activation"] * s.weight_ones, s.ones, s.datapath])
         rows += [block.mean(axis=0) for block in np.array_split(values, max(1, len(values) // WINDOW))]
     return np.array(rows)
 
 
-def bit_costs(samples, held_weights):
+def bit_costs(samples, dataflow):
     """(cost of a flip of each bit, energy of a cycle without weight flips, mean ones of an activation): non-negative
     regression over windows of streams with activations as after a rectifier.
 
-    Where activations are held or stream beside the weights, a flip's cost goes with the ones it meets: a window's flips
-    are scaled by its activations' ones over the mean, so that the costs are those of the mean activation. Where weights
-    are held, the streaming activations' flips are a term of their own, and the cycle's energy is that of the mean
-    activation flips."""
+    A flip's cost goes with the ones that it meets: unless weights are held, a window's flips are scaled by its
+    activations' ones over the mean, so that costs are those of the mean activation. Where activations stream, the
+    partial products that they move are a term of their own, and the cycle's energy includes it at its mean."""
     chosen = [s for s in samples if not s.signed and ("relu" in s.name or s.kind == "per bit")]
     values = _windows(chosen)
     typical = [s for s in chosen if s.kind == "statistics"]
     mean_ones = float(np.mean([s.ones.mean() for s in typical]))
-    flips, activation, ones, energy = values[:, :8], values[:, 8:9], values[:, 9:10], values[:, 10]
-    columns = [np.ones((len(values), 1))]
-    columns += [flips, activation] if held_weights else [flips * ones / mean_ones]
+    flips, moved, ones, energy = values[:, :8], values[:, 8:9], values[:, 9:10], values[:, 10]
+    columns = [np.ones((len(values), 1)), flips if dataflow == "weight_stationary" else flips * ones / mean_ones]
+    if dataflow != "input_stationary":
+        columns.append(moved)
     scale = 1 / np.maximum(energy, LEAST_MEAN_PJ)
     x = non_negative(np.concatenate(columns, axis=1) * scale[:, None], energy * scale)
     idle = x[0]
-    if held_weights:
-        idle += x[9] * float(np.mean([s.features["activation"].mean() for s in typical]))
+    if dataflow != "input_stationary":
+        idle += x[9] * float(np.mean([(s.features["activation"] * s.weight_ones).mean() for s in typical]))
     return x[1:9], idle, mean_ones
 
 
@@ -141,17 +151,17 @@ PLAN_TERMS = ("cycle", "flip", "sign_flip", "partial_product_flip", "activation_
 
 
 def plan_matrix(s):
-    """What the plan level knows: flips by bit, and partial products as flips x mean popcount of the activations; where
-    activations stream, theirs too."""
-    flips, sign = s.features["weight"].mean(), s.features["sign"].mean()
-    return np.array([1.0, flips, sign, flips * s.ones.mean(), s.features["activation"].mean()])
+    """What the plan level knows: flips by bit; partial products as weight flips x mean ones of the activations and, where
+    activations stream, their flips x mean ones of the weights."""
+    flips, sign, activation = (s.features[f].mean() for f in ("weight", "sign", "activation"))
+    return np.array([1.0, flips, sign, flips * s.ones.mean() + activation * s.weight_ones.mean(), activation])
 
 
 def plan(samples):
     matrix, target = [], []
     for s in samples:
         mean = s.datapath.mean()
-        weight = np.sqrt(STATISTICS_WEIGHT if s.kind == "statistics" else 1.0) / max(mean, LEAST_MEAN_PJ)
+        weight = np.sqrt(STATISTICS_WEIGHT if s.kind in ("statistics", "layer") else 1.0) / max(mean, LEAST_MEAN_PJ)
         matrix.append(plan_matrix(s) * weight)
         target.append(mean * weight)
     return non_negative(np.array(matrix), np.array(target))

@@ -65,22 +65,23 @@ def one_model(k, arrays):
     training = k["training"]
     stationary_weights = k["dataflow"] == "weight_stationary"
     streaming = "activation" if stationary_weights else "weight"
-    coefficients, with_root = fit.transferable(training), fit.transferable(training, root=True)
-    costs, idle, popcount = fit.bit_costs(training, stationary_weights)
+    # Layers' excerpts of next to no energy say nothing in percent.
+    coefficients, refined = fit.transferable(training), fit.transferable(training, refined=True)
+    costs, idle, popcount = fit.bit_costs(training, k["dataflow"])
     plan, line = fit.plan(training), fit.line(training, streaming)
     clock, clock_idle = fit.clock([s for s in training if s.kind == "statistics"])[0], fit.clock(k["idle"])[1]
     moved, moved_r2 = fit.propagation(training, "weight")
     moved_x, moved_x_r2 = fit.propagation(training, "activation")
     by_part = fit.parts(training)
-    held_out = [s for s in k["held_out"] if s.datapath.mean() >= fit.LEAST_MEAN_PJ]  # below, percents say nothing
+    held_out = [s for s in k["held_out"] if s.datapath.mean() >= fit.LEAST_MEAN_PJ]
     errors = {"line": [fit.line_error_percent(line, s, streaming) for s in held_out],
               "transferable": [fit.error_percent(coefficients, s) for s in held_out],
-              "transferable_with_root": [fit.error_percent(with_root, s, True) for s in held_out],
+              "refined": [fit.error_percent(refined, s, True) for s in held_out],
               "plan": [100 * (fit.plan_matrix(s) @ plan / s.datapath.mean() - 1) for s in held_out],
               "parts": [100 * (sum(s.matrix() @ c for c in by_part.values()).mean() / s.datapath.mean() - 1)
                         for s in held_out]}
     array_errors = {a["layer"]: 100 * (a["features"][:len(coefficients)] @ coefficients / a["datapath"] - 1) for a in arrays}
-    array_root = {a["layer"]: 100 * (a["features"] @ with_root / a["datapath"] - 1) for a in arrays}
+    array_refined = {a["layer"]: 100 * (a["features"] @ refined / a["datapath"] - 1) for a in arrays}
     layer_errors = [(s, e) for s, e in zip(held_out, errors["transferable"]) if s.kind == "layer"]
     chosen = list(array_errors.values()) + [e for s, e in layer_errors][:8 - len(array_errors)]
     propagated = max(0.0, min(moved, min(costs)))
@@ -99,8 +100,7 @@ def one_model(k, arrays):
             "clock_idle_pj_per_cycle": rounded(clock_idle),
             "propagation": {"weight_pj_per_flip": rounded(moved), "weight_r2": rounded(moved_r2),
                             "activation_pj_per_flip": rounded(moved_x), "activation_r2": rounded(moved_x_r2)},
-            "transferable_with_root": {
-                **{name: rounded(c) for (name, _), c in zip(fit.TERMS, with_root)}, "aroot": rounded(with_root[-1])},
+            "refined": {name: rounded(c) for (name, _), c in zip(fit.TERMS + fit.MORE_TERMS, refined)},
             "plan": {f"{name}_pj": rounded(c) for name, c in zip(fit.PLAN_TERMS, plan)},
             "parts": {part: {name: rounded(c) for (name, _), c in zip(fit.TERMS, values)}
                       for part, values in by_part.items()},
@@ -110,9 +110,9 @@ def one_model(k, arrays):
             "part_shares": shares(training),
             "residuals": {name: dict(zip(("median_percent", "worst_percent"), (rounded(x, 3) for x in fit.summary(e))))
                           for name, e in errors.items()},
-            "residuals_by_family": families(held_out, errors["transferable"]),
+            "residuals_by_family": {name: families(held_out, errors[name]) for name in ("transferable", "refined")},
             "array_errors_percent": {n: rounded(e, 3) for n, e in array_errors.items()},
-            "array_errors_with_root_percent": {n: rounded(e, 3) for n, e in array_root.items()},
+            "array_errors_refined_percent": {n: rounded(e, 3) for n, e in array_refined.items()},
             "array_pj_per_element_cycle": {a["layer"]: rounded(a["datapath"] / (a["cycles"] * a["side"] ** 2))
                                            for a in arrays},
         },
@@ -148,12 +148,14 @@ def residual_texts(models):
         medians = [m["residuals"][name]["median_percent"] for m in measured]
         worst = max(m["residuals"][name]["worst_percent"] for m in measured)
         return f"held-out single elements: median error {min(medians):.1f} to {max(medians):.1f} % by kind, worst {worst:.0f} %"
-    arrays = [abs(e) for m in measured for e in m["array_errors_percent"].values()]
-    on_arrays = f"; layers on arrays: median {np.median(arrays):.1f} %, worst {max(arrays):.0f} %" if arrays else ""
+
+    def on_arrays(key):
+        errors = [abs(e) for m in measured for e in m[key].values()]
+        return f"; layers on arrays: median {np.median(errors):.1f} %, worst {max(errors):.0f} %" if errors else ""
     r2 = [m["line"]["r2"] for m in measured]
     own = max(m["line"]["worst_error_in_family_percent"] for m in measured)
-    return {"transferable_model": span("transferable") + on_arrays,
-            "transferable_with_root": span("transferable_with_root"),
+    return {"transferable_model": span("transferable") + on_arrays("array_errors_percent"),
+            "refined_model": span("refined") + on_arrays("array_errors_refined_percent"),
             "plan_level": span("plan"),
             "straight_line_in_hamming_distance": f"R^2 {min(r2):.2f} to {max(r2):.2f} and wrong by up to {own:.0f} % in its "
                                                  "own family; " + span("line"),
@@ -240,8 +242,8 @@ def print_report(made):
             for name, r in e["residuals"].items():
                 print(f"   {name}: median {r['median_percent']:.1f} %, worst {r['worst_percent']:.0f} %", end=";")
             print()
-            for name, r in e["residuals_by_family"].items():
-                print(f"   {name}: median {r['median_percent']:.1f} %, worst {r['worst_percent']:.0f} % ({r['runs']} runs)",
+            for name, r in e["residuals_by_family"]["refined"].items():
+                print(f"   refined, {name}: median {r['median_percent']:.1f} %, worst {r['worst_percent']:.0f} % ({r['runs']} runs)",
                       end=";")
             print("\n   arrays:", ", ".join(f"{n} {x:+.1f} %" for n, x in e["array_errors_percent"].items()),
-                  "| with root:", ", ".join(f"{x:+.1f} %" for x in e["array_errors_with_root_percent"].values()))
+                  "| refined:", ", ".join(f"{x:+.1f} %" for x in e["array_errors_refined_percent"].values()))

@@ -80,7 +80,7 @@ def reference(name, layer, array, order, directory):
     filters, per_in, size, _ = layer.weights.shape
     channels, height, width = layer.activations.shape
     signals = model.simulate(run.schedule, layer, array)
-    features = model.features(signals, array)
+    features = model.features(signals, array, layer.activation_signed)
     return dict(
         format=FORMAT, name=name, dataflow=array.dataflow, representation=array.representation, rows=array.rows,
         cols=array.columns, accumulator_bits=array.accumulator_bits,
@@ -91,6 +91,7 @@ def reference(name, layer, array, order, directory):
         tiles=len(run.tiles), cycles=len(run.schedule.first) - int(run.schedule.local) + array.rows + array.columns,
         toggles={n: int(v.sum()) for n, v in run.toggles.items()},
         partial_product_flips=int(features["partial_products"].sum()), sign_flips=int(features["sign"].sum()),
+        carry_flips=int(features["carry"].sum()), activation_sign_flips=int(features["activation_sign"].sum()),
         toggles_by_element={n: run.toggles[n].tolist() for n in ("weight", "activation", "psum")})
 
 
