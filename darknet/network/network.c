@@ -132,6 +132,7 @@ static bool parse_layer(network *net, int index, cfg_section *s, diagnostics *d)
 
 static void parse_all(network *net, diagnostics *d) {
     cfg_section *first = cfg_section_count(net->source) ? cfg_section_at(net->source, 0) : NULL;
+    if (!first && diagnostics_error_count(d)) return; /* the grammar's mistakes say it all */
     const char *name = first ? section_name(first) : "";
     if (strcmp(name, "net") != 0 && strcmp(name, "network") != 0) {
         diagnostics_error(d, "%s:%d: the first section must be [net] or [network]", cfg_path(net->source),
