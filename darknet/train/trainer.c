@@ -216,23 +216,22 @@ static bool update(trainer *t) {
     run->epoch_wait_seconds += wait - t->loader_wait;
     t->loader_wait = wait;
     t->update_seconds = t->update_seconds > 0 ? .95 * t->update_seconds + .05 * seconds : seconds;
-    uint64_t done = t->net->seen / (uint64_t)t->net->options.batch;
+    uint64_t batch = (uint64_t)t->net->options.batch, done = t->net->seen / batch;
     double epoch = epochs_seen(t);
-    train_progress p = {
-        .epoch = run->updated_epoch + 1,
-        .epochs = (int)ceil(
-            (double)t->last_batch * t->net->options.batch / (double)dataset_count(t->train_set) - 1e-9),
-        .batch = done,
-        .last_batch = t->last_batch,
-        .images = t->net->seen,
-        .loss = total,
-        .average_loss = run->average_loss,
-        .rate = rate,
-        .seconds = seconds,
-        .images_per_second = t->net->options.batch / t->update_seconds,
-        .eta_seconds = (double)(t->last_batch > done ? t->last_batch - done : 0) * t->update_seconds,
-        .train_top1 = (double)run->epoch_hits / (double)run->epoch_images,
-        .done = epoch - floor(epoch)};
+    train_progress p = {.epoch = run->updated_epoch + 1,
+                        .epochs = (int)((t->last_batch * batch - batch) / dataset_count(t->train_set)) + 1,
+                        .batch = done,
+                        .last_batch = t->last_batch,
+                        .images = t->net->seen,
+                        .loss = total,
+                        .average_loss = run->average_loss,
+                        .rate = rate,
+                        .seconds = seconds,
+                        .images_per_second = t->net->options.batch / t->update_seconds,
+                        .eta_seconds =
+                            (double)(t->last_batch > done ? t->last_batch - done : 0) * t->update_seconds,
+                        .train_top1 = (double)run->epoch_hits / (double)run->epoch_images,
+                        .done = epoch - floor(epoch)};
     if (t->callbacks->progress) t->callbacks->progress(t->callbacks->user, &p);
     return true;
 }
