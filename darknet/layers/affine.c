@@ -53,7 +53,7 @@ void affine_forward(affine *a, layer *l, const lazy_tensor *in, const pass *p) {
     float *raw = layer_buffer(l, a->raw);
     a->shape.batch = p->batch;
     a->weights_now = layer_weights_for_pass(l);
-    if (!p->training) {
+    if (!p->training && !(p->batch_statistics && a->tail.normalize)) {
         a->map = channel_tail_inference_map(&a->tail, l);
         infer(a, l, in, raw, p);
         return;

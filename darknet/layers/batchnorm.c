@@ -47,7 +47,7 @@ static void forward(layer *l, const pass *p) {
     lazy_tensor in = layer_input(l, p, 0);
     float *x = layer_buffer(l, b->input);
     lazy_tensor_store(pixels, channels, &in, x, p->threads);
-    if (p->training) {
+    if (p->training || p->batch_statistics) {
         channel_moments moments = {b->tail.mean, b->tail.m2};
         channel_moments_compute(pixels, channels, x, &moments, p->workspace, p->threads);
         b->map = channel_tail_training_map(&b->tail, l, pixels);

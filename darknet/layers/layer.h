@@ -94,6 +94,7 @@ typedef struct pass {
     network *net;
     size_t batch; /* images in this pass, at most the planned number */
     bool training;
+    bool batch_statistics; /* inference in which batch norms normalise by the batch's own moments */
     int threads;
     void *workspace;
     const float *truth;   /* [batch][outputs of the loss], NULL when there is none */

@@ -70,7 +70,6 @@ struct network {
     void *workspace;
     size_t workspace_bytes;
     float *input; /* [pass_batch][height][width][channels] */
-    char *permanent;
     const darknet_extension *const *extensions;
     size_t extension_count;
     float label_smooth; /* smooth= of the loss layer: truth * (1 - s) + s / classes */
@@ -115,6 +114,10 @@ bool network_has_loss(const network *net);
 /* Called with a layer's values in inference: before its activation (only where that is a separate step of the layer) and its output. */
 typedef void (*layer_observer)(void *user, const layer *l, bool before_activation, const float *values, size_t count);
 void network_forward_observed(network *net, const float *images, size_t batch, layer_observer observe, void *user);
+
+/* An inference pass in which every batch norm normalises by this batch's own moments and leaves them as its rolling
+ * statistics (of the batch alone; the variance with divisor n - 1): how statistics are estimated anew for changed weights. */
+void network_forward_batch_statistics(network *net, const float *images, size_t batch);
 
 /* images: [batch][height][width][channels]. The answer stays in the network: network_output_layer(net)->output.data,
  * [batch][outputs], plain, until the next pass. */

@@ -56,6 +56,14 @@ void network_forward_observed(network *net, const float *images, size_t batch, l
     forward_all(&p);
 }
 
+void network_forward_batch_statistics(network *net, const float *images, size_t batch) {
+    pass p = make_pass(net, images, batch, false);
+    p.batch_statistics = true;
+    for (int i = 0; i < net->layer_count; i++)
+        if (layer_values(&net->layers[i], "rolling_mean")) net->layers[i].fresh_statistics = true;
+    forward_all(&p);
+}
+
 static void clip_delta(const layer *l, const pass *p) {
     if (l->clip <= 0.0f || !l->delta) return;
     size_t count = p->batch * tensor_size(l->out);

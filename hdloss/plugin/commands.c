@@ -5,7 +5,29 @@
 #include "cli/commands.h"
 #include "internal.h"
 
-bool command_load(plugin *p, const arguments *a, loaded_network *loaded) {
+static bool same_accelerator(const hd_accelerator *a, const hd_accelerator *b) {
+    return a->rows == b->rows && a->cols == b->cols && a->dataflow == b->dataflow && a->weight_bits == b->weight_bits &&
+           a->activation_bits == b->activation_bits && a->representation == b->representation && a->encoding == b->encoding &&
+           a->kernel_orders == b->kernel_orders;
+}
+
+/* Without -accelerator: the array that the .stream beside the weights was made for, where a file of that name still says so. */
+static bool find_model(plugin *p, const arguments *a, loaded_network *loaded, error *e) {
+    hd_stream stream = {0};
+    bool found = false;
+    if (!option_given(a, "-accelerator") && !sidecar_read(a->positions[1], &stream, &found, e)) return false;
+    array_model own;
+    bool same = found && array_model_read(p, stream.accelerator.name, &own, NULL) &&
+                same_accelerator(&own.accelerator, &stream.accelerator);
+    hd_stream_free(&stream);
+    if (!same) return array_model_of(p, loaded->net, &loaded->model, e);
+    loaded->model = own;
+    return true;
+}
+
+bool command_load(plugin *p, const arguments *a, loaded_network *loaded) { return command_load_batch(p, a, 0, loaded); }
+
+bool command_load_batch(plugin *p, const arguments *a, int pass_batch, loaded_network *loaded) {
     *loaded = (loaded_network){0};
     int threads;
     error e = {0};
@@ -15,10 +37,10 @@ bool command_load(plugin *p, const arguments *a, loaded_network *loaded) {
         return false;
     }
     program shell = {.plugin = p};
-    network_settings settings = {.threads = threads};
+    network_settings settings = {.threads = threads, .pass_batch = pass_batch};
     loaded->net = command_network(&shell, a->positions[0], &settings);
     if (!loaded->net) return false;
-    if (network_load_weights(loaded->net, a->positions[1], false, NULL, &e) && array_model_of(p, loaded->net, &loaded->model, &e) &&
+    if (network_load_weights(loaded->net, a->positions[1], false, NULL, &e) && find_model(p, a, loaded, &e) &&
         weight_streams_load(&loaded->streams, loaded->net, a->positions[1], &loaded->model, &e))
         return true;
     command_unload(loaded);

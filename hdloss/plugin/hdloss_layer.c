@@ -16,7 +16,6 @@ typedef struct hdloss_layer {
     hd_loss_layer *losses;
     int64_t ordered_epoch; /* the epoch at whose start the orders were solved, -1 never */
     double last_lambda;
-    bool failed;
 } hdloss_layer;
 
 /* ---- the section ---- */
@@ -136,7 +135,7 @@ static double regularize(void *state, network *net, size_t images, double epoch,
     const hdloss_settings *s = &own->settings;
     error e = {0};
     hd_error h = {0};
-    if (s->lambda <= 0.0 || own->failed) return 0.0;
+    if (s->lambda <= 0.0) return 0.0;
     double lambda = s->ramp_epochs > 0.0 ? s->lambda * fmin(1.0, epoch / s->ramp_epochs) : s->lambda;
     own->last_lambda = lambda;
     if ((!own->built && !build(own, net, &e)) || !weight_streams_quantise(&own->streams, &e) ||

@@ -94,6 +94,33 @@ bool evaluate_integer(const hd_integer_network *n, const network *net, image_sou
 /* Measures each stream's mean_popcount on the integer network's activations for the first images of the source. */
 bool measure_popcounts(network *net, weight_streams *s, image_source source, void *user, error *e);
 
+/* ---- calibration_data.c: images of a data file for the post-training commands ---- */
+typedef struct calibration_data {
+    network *net;
+    data_options options;
+    dataset *train, *held_out; /* held_out: only where asked for, then no image of train */
+    bool slice_was_trained_on; /* the data file names no valid_split: held_out was drawn from what training may have seen */
+} calibration_data;
+/* Opens the training images and, with hold_out, the slice of [valid_split] (none given: 10000 images or a fifth). */
+bool calibration_data_open(calibration_data *c, network *net, const char *path, bool hold_out, error *e);
+void calibration_data_close(calibration_data *c);
+/* image_sources with a calibration_data: seeded training images, each at most once; the first ones; those held out. */
+bool visit_sample(void *data, size_t most, image_visitor visit, void *visit_user, error *e);
+bool visit_train(void *data, size_t most, image_visitor visit, void *visit_user, error *e);
+bool visit_held_out(void *data, size_t most, image_visitor visit, void *visit_user, error *e);
+
+/* ---- statistics.c ---- */
+/* New rolling statistics for every batch norm of the network as it is, on up to `images` images. Batches after the first that are
+ * not full are left out. */
+bool estimate_statistics(network *net, image_source source, void *user, size_t images, error *e);
+/* Mean square of what each of streams' layers reads, by input channel (connected layers: by input in C,H,W order):
+ * means[i][shape.channels], malloc'ed. On failure all are NULL. */
+bool measure_input_power(network *net, const weight_streams *streams, image_source source, void *user, size_t images,
+                         float **means, error *e);
+/* Makes the network's weights scale * word. *kept, unless kept is NULL, gets what they were, for weights_into_network. */
+bool words_into_network(const weight_streams *s, float **kept, error *e);
+void weights_into_network(const weight_streams *s, const float *kept);
+
 /* ---- sidecar_file.c ---- */
 char *sidecar_path(const char *weights_path); /* malloc'ed */
 /* Writes the sidecar of these streams beside the weights. activation_scales may be NULL. */
@@ -151,6 +178,9 @@ typedef struct loaded_network {
 } loaded_network;
 /* CFG and WEIGHTS (positions 0 and 1), -accelerator, -threads. Prints what is wrong; false after an error. */
 bool command_load(plugin *p, const arguments *a, loaded_network *loaded);
+/* The same with room for passes of so many images. */
+bool command_load_batch(plugin *p, const arguments *a, int pass_batch, loaded_network *loaded);
+#define OPTION_BATCH {"-batch", "N", "images a pass (default 128)"}
 void command_unload(loaded_network *loaded);
 /* The training images of a -data file as an image_source: open, hand &source to whoever wants images, close. */
 typedef struct data_images {
@@ -163,6 +193,11 @@ bool data_images_visit(void *user, size_t most, image_visitor visitor, void *vis
 /* Activation scales from the -data file's training images. NULL and a sentence on error. */
 float *command_calibrate(loaded_network *loaded, const network_view *view, const char *data_path, error *e);
 
+/* command_calibrate.c: new statistics for the network as it is, then the activation scales that belong to them (malloc'ed). */
+bool fit_statistics(loaded_network *loaded, const network_view *view, calibration_data *data, size_t images,
+                    float **activation_scales, error *e);
+
+int hd_calibrate_command(plugin *p, int argc, char **argv);
 int hd_flips_command(plugin *p, int argc, char **argv);
 int hd_energy_command(plugin *p, int argc, char **argv);
 int hd_reorder_command(plugin *p, int argc, char **argv);
