@@ -27,7 +27,7 @@ typedef struct hd_path_problem {
 
 typedef struct hd_path_options {
     uint64_t seed;
-    uint32_t greedy_starts;   /* greedy paths tried, at least one */
+    uint32_t greedy_starts;   /* greedy paths tried, at least one unless an order is known */
     uint64_t kicks_per_point; /* budget of perturbations, times the number of points; 0: local search alone */
     uint32_t bound_steps;     /* budget of the lower bound's ascent */
 } hd_path_options;
@@ -56,12 +56,13 @@ void hd_whole_bit_costs(const double costs[HD_MAXIMUM_BITS], uint32_t bit_costs[
 typedef struct hd_reorder_options {
     hd_path_options path;
     uint32_t bit_costs[HD_MAXIMUM_BITS];
+    uint32_t exchanges_per_channel; /* budget of cluster reordering */
     bool join_tiles; /* also choose where each order begins and its direction, for few flips from tile to tile
                       */
     int threads;     /* at least 1; the answer does not depend on it */
 } hd_reorder_options;
 
-/* The path defaults, ones, join_tiles, one thread. */
+/* The path defaults, ones, 16 exchanges, join_tiles, one thread. */
 hd_reorder_options hd_reorder_defaults(void);
 
 /* Segment reordering: a short path for each of the plan's orders by itself, from the words as they stream
@@ -69,6 +70,22 @@ hd_reorder_options hd_reorder_defaults(void);
  * orders[order_count][order_length], for hd_plan_set_orders. Orders longer than 6144 are solved in blocks. */
 bool hd_reorder_segments(const hd_plan *plan, const int8_t *words, const hd_reorder_options *options,
                          uint32_t *orders, hd_error *error);
+
+/* What choosing the channels of each segment gained over segment reordering, recounted on the words. */
+typedef struct hd_cluster_report {
+    hd_flips segment_flips, cluster_flips;
+    bool clustered; /* false: the plan's own segments were as good and are kept */
+    bool seeded;    /* similar columns were the better start */
+    uint64_t exchanges_tried, exchanges_made;
+} hd_cluster_report;
+
+/* Cluster reordering: also chooses which channels share a segment. Writes lane_channels[groups][lane_axis]
+ * and orders[order_count][order_length] for hd_plan_set_lane_channels and hd_plan_set_orders; never worse
+ * than hd_reorder_segments. Depthwise layers, weight-stationary plans, layers of one segment and those beyond
+ * 6144 channels or steps keep their segments. */
+bool hd_reorder_clusters(const hd_plan *plan, const int8_t *words, const hd_reorder_options *options,
+                         uint32_t *lane_channels, uint32_t *orders, hd_cluster_report *report,
+                         hd_error *error);
 
 /* How near the plan's orders are to the best possible ones for these words, inside tiles. */
 typedef struct hd_certificate {

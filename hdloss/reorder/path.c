@@ -115,7 +115,7 @@ static uint64_t best_start(const hd_path_problem *p, const hd_path_options *opti
         shortest = hd_path_length(p, p->known);
         memcpy(order, p->known, p->count * sizeof *order);
     }
-    uint32_t starts = options->greedy_starts > 0 ? options->greedy_starts : 1;
+    uint32_t starts = options->greedy_starts > 0 || p->known ? options->greedy_starts : 1;
     for (uint32_t i = 0; i < starts; i++) {
         greedy_path(p, i == 0 ? 0 : hd_seeded_below(&random, (uint32_t)p->count), trial);
         for (int way = 0; way < 2; way++) {

@@ -8,8 +8,11 @@
 #include <string.h>
 
 hd_reorder_options hd_reorder_defaults(void) {
-    return (hd_reorder_options){
-        .path = hd_path_defaults(), .bit_costs = {1, 1, 1, 1, 1, 1, 1, 1}, .join_tiles = true, .threads = 1};
+    return (hd_reorder_options){.path = hd_path_defaults(),
+                                .bit_costs = {1, 1, 1, 1, 1, 1, 1, 1},
+                                .exchanges_per_channel = 16,
+                                .join_tiles = true,
+                                .threads = 1};
 }
 
 void hd_whole_bit_costs(const double costs[HD_MAXIMUM_BITS], uint32_t bit_costs[HD_MAXIMUM_BITS]) {
