@@ -58,7 +58,7 @@ TEST_SOURCES  := $(wildcard tests/unit/test_*.c tests/gradient/test_*.c tests/go
 TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(TEST_SOURCES))
 TEST_HELPERS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 
-.PHONY: all help setup demo test test-units test-cli bench bench-hd bench-pytorch lint format install clean check-tools
+.PHONY: all help setup demo test test-units test-cli bench bench-hd bench-pytorch calibrate test-rtl lint format install clean check-tools
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -81,6 +81,8 @@ help:
 #: make bench           each layer's milliseconds, GFLOP/s, GB/s and share of the roofline, as a table and JSON
 #: make bench-pytorch   the same networks in PyTorch and here, turn by turn
 #: make bench-hd        post-training methods on MobileNetV2's shapes: flips, gaps, seconds
+#: make calibrate       the energy table from gates (yosys, iverilog; a quarter of an hour)
+#: make test-rtl        the processing-element array against convolutions and its cycle model
 #: make lint            clang-format, clang-tidy, cppcheck
 #: make install         into PREFIX (/usr/local)
 
@@ -172,6 +174,14 @@ bench-hd: $(BUILD)/tests/bench/bench_hd
 bench-pytorch: all
 	@scripts/setup pytorch
 	@scripts/bench_pytorch
+
+calibrate:
+	@scripts/setup build calibrate
+	@scripts/calibrate/run
+
+test-rtl:
+	@scripts/setup calibrate
+	@tests/rtl/run
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/hdloss
