@@ -87,6 +87,18 @@ bool hd_reorder_clusters(const hd_plan *plan, const int8_t *words, const hd_reor
                          uint32_t *lane_channels, uint32_t *orders, hd_cluster_report *report,
                          hd_error *error);
 
+/* Signs of filters: negating a filter costs nothing where its output is negated back. sign_sets 1: one sign a
+ * filter, for batch normalisation to take back (hd_fold_signs); plan->segments: one for each segment, for
+ * adders that can subtract, kept in the sidecar. Chooses signs[sign_sets][filters] and
+ * orders[order_count][order_length] together, in turns; the streamed words sign * word never flip more than
+ * in the orders of hd_reorder_segments. Input stationary only. */
+bool hd_choose_signs(const hd_plan *plan, const int8_t *words, size_t sign_sets,
+                     const hd_reorder_options *options, int8_t *signs, uint32_t *orders, hd_error *error);
+
+/* streamed[weights] = sign * word for such signs. */
+void hd_apply_signs(const hd_plan *plan, const int8_t *words, size_t sign_sets, const int8_t *signs,
+                    int8_t *streamed);
+
 /* How near the plan's orders are to the best possible ones for these words, inside tiles. */
 typedef struct hd_certificate {
     size_t orders, uncertified; /* all, and those without a bound: too long, or weight stationary */
@@ -125,6 +137,10 @@ bool hd_reorder_direct(const hd_network *network, const hd_accelerator *accelera
  * order of sums) with its channels in the new order. Orders that do not fit each other are refused, and
  * nothing is changed. */
 bool hd_fold_orders(hd_network *network, const hd_channel_orders *orders, hd_error *error);
+
+/* Negates the filters of a convolution whose sign is -1, with their batch-norm scales and rolling means, so
+ * that the node computes the same. signs[out_channels] of +1 and -1; the node must normalise. */
+bool hd_fold_signs(hd_node *node, const int8_t *signs, hd_error *error);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

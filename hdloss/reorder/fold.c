@@ -175,3 +175,22 @@ bool hd_fold_orders(hd_network *network, const hd_channel_orders *orders, hd_err
     free(read);
     return done;
 }
+
+bool hd_fold_signs(hd_node *node, const int8_t *signs, hd_error *error) {
+    hd_layer_shape shape;
+    if (!hd_layer_shape_of_node(node, &shape) || !node->batch_normalize)
+        return hd_fail(error,
+                       "layer %d (%s) has no batch normalisation to take signs back: they cannot be folded",
+                       node->index, node->type_name);
+    for (size_t f = 0; f < shape.filters; f++)
+        if (signs[f] != 1 && signs[f] != -1)
+            return hd_fail(error, "the sign of filter %zu is %d: it must be 1 or -1", f, signs[f]);
+    size_t filter = hd_layer_filter_weights(&shape);
+    for (size_t f = 0; f < shape.filters; f++) {
+        if (signs[f] > 0) continue;
+        for (size_t i = 0; i < filter; i++) node->weights[f * filter + i] = -node->weights[f * filter + i];
+        node->scales[f] = -node->scales[f];
+        node->rolling_mean[f] = -node->rolling_mean[f];
+    }
+    return true;
+}
