@@ -28,6 +28,7 @@ class GateSimulator:
         self.netlist, self.vcd_energy, self.directory, self.period_ns = netlist, vcd_energy, directory, period_ns
         self.base = os.path.join(directory, netlist.name)
         self.cells_verilog, self.delays, self._programs = cells_verilog, delays, {}
+        self.count_transitions = None  # a file for the nets' transitions of the next run
         netlist.write_verilog(self.base + ".v")
         netlist.write_sdf(self.base + ".sdf")
         netlist.write_energies(self.base + ".energies")
@@ -63,7 +64,7 @@ class GateSimulator:
             os.mkfifo(fifo)
             with open(fifo + ".log", "w") as log:
                 reader = subprocess.Popen(f'exec nice "{self.vcd_energy}" "{self.base}.energies" '
-                                          f'{int(self.period_ns * 1000)} "{out}" < "{fifo}"', shell=True, stderr=log)
+                                          f'{int(self.period_ns * 1000)} "{out}" {self.count_transitions or ""} < "{fifo}"', shell=True, stderr=log)
                 run = subprocess.run(["nice", "vvp", "-n", program, f"+stimulus={stimulus_file}", f"+cycles={cycles}",
                                       f"+dump={fifo}"], capture_output=True, text=True)
                 if run.returncode:

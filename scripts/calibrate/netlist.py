@@ -251,7 +251,7 @@ class Netlist:
             edges = ([0.0] * len(PARTS), [0.0] * len(PARTS))
             if not net.charged_to_driver:
                 self._charge(net, edges)
-                self._driver_energy(net, edges)
+                self.driver_energy(net, edges)
                 if net.neighbour is not None:
                     self._charge(net.neighbour, edges)
             out[net.name] = edges
@@ -273,7 +273,7 @@ class Netlist:
                     if related is None and name in tables:
                         values[part] += max(0.0, tables[name].at(slew))
 
-    def _driver_energy(self, net, edges):
+    def driver_energy(self, net, edges):
         """Internal energy of the driving cell, averaged over its inputs."""
         if net.driver is None:
             return

@@ -1,11 +1,12 @@
 /* Energy of every clock cycle of a gate-level simulation: reads a VCD from standard input, multiplies each transition by
  * the energy of its net, and writes one row of doubles a cycle.
  *
- *   vcd_energy ENERGIES PERIOD_PS OUT < dump.vcd
+ *   vcd_energy ENERGIES PERIOD_PS OUT [TRANSITIONS] < dump.vcd
  *
  * ENERGIES: first line "parts K names...", then "net index rise_1 .. rise_K fall_1 .. fall_K" (pJ) a line. A net's energies
  * apply wherever its name occurs in the dump, whatever the scope; aliases of one signal add up. OUT: native doubles,
- * K parts, then the energy of settled changes alone (what a simulation without delays would see), then transitions. */
+ * K parts, then the energy of settled changes alone (what a simulation without delays would see), then transitions. TRANSITIONS:
+ * "net index count" a line for every net of ENERGIES, over the whole dump. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,14 +18,22 @@ typedef struct {
     char name[NAME];
     int index;
     double pj[2][MAX_PARTS]; /* rise, fall */
+    long long transitions;
 } net_energy;
 
 typedef struct {
     double pj[2][MAX_PARTS];
     double total[2];
+    long long transitions;
     signed char now, at_start; /* 0, 1, -1 unknown */
     bool touched, counts;
 } bit;
+
+/* Which net a declared bit is. */
+typedef struct {
+    size_t net;
+    int bit;
+} declared;
 
 typedef struct {
     char identifier[IDENTIFIER];
@@ -39,6 +48,8 @@ static size_t bit_count, bit_room;
 static variable *variables;
 static size_t variable_count, variable_room;
 static size_t *variable_hash, variable_hash_size;
+static declared *declarations;
+static size_t declaration_count, declaration_room;
 static size_t *touched, touched_count, touched_room;
 static int parts;
 static double row[MAX_PARTS + 2];
@@ -70,6 +81,7 @@ static void read_energies(const char *path) {
     while (fgets(line, sizeof line, f)) {
         if (net_count == net_room) nets = grow(nets, &net_room, sizeof *nets);
         net_energy *n = &nets[net_count++];
+        n->transitions = 0;
         int used;
         if (sscanf(line, "%63s %d%n", n->name, &n->index, &used) != 2) die("a line without a net and its index", path);
         char *at = line + used, *end;
@@ -142,6 +154,9 @@ static void declare(const char *line) {
     for (int i = 0; i < width && i < v->width; i++) {
         const net_energy *n = find_net(name, i);
         if (!n) continue;
+        if (declaration_count == declaration_room)
+            declarations = grow(declarations, &declaration_room, sizeof *declarations);
+        declarations[declaration_count++] = (declared){(size_t)(n - nets), v->first_bit + i};
         bit *b = &bits[v->first_bit + i];
         b->counts = true;
         for (int edge = 0; edge < 2; edge++)
@@ -165,6 +180,7 @@ static void change(int index, char value) {
         int edge = next ? 0 : 1;
         for (int k = 0; k < parts; k++) row[k] += b->pj[edge][k];
         row[parts + 1] += 1;
+        b->transitions++;
     }
     b->now = next;
 }
@@ -192,8 +208,17 @@ static void change_vector(char *line) {
     for (int i = 0; i < v->width; i++) change(v->first_bit + i, i < given ? line[given - i] : fill);
 }
 
+static void write_transitions(const char *path) {
+    for (size_t i = 0; i < declaration_count; i++)
+        nets[declarations[i].net].transitions += bits[declarations[i].bit].transitions;
+    FILE *f = fopen(path, "w");
+    if (!f) die("cannot write", path);
+    for (size_t i = 0; i < net_count; i++) fprintf(f, "%s %d %lld\n", nets[i].name, nets[i].index, nets[i].transitions);
+    if (fclose(f)) die("writing failed", path);
+}
+
 int main(int argc, char **argv) {
-    if (argc != 4) die("usage: vcd_energy ENERGIES PERIOD_PS OUT < dump.vcd", "");
+    if (argc != 4 && argc != 5) die("usage: vcd_energy ENERGIES PERIOD_PS OUT [TRANSITIONS] < dump.vcd", "");
     read_energies(argv[1]);
     long long period = atoll(argv[2]), cycle = 0;
     if (period < 1) die("PERIOD_PS is not a positive number", argv[2]);
@@ -220,5 +245,6 @@ int main(int argc, char **argv) {
     end_cycle(out);
     if (fclose(out)) die("writing failed", argv[3]);
     if (declaring) die("no declarations in the dump", "");
+    if (argc == 5) write_transitions(argv[4]);
     return 0;
 }
