@@ -57,6 +57,7 @@ typedef struct hd_reorder_options {
     hd_path_options path;
     uint32_t bit_costs[HD_MAXIMUM_BITS];
     uint32_t exchanges_per_channel; /* budget of cluster reordering */
+    bool choose_channels;           /* reordering for rounding: cluster too, see rounding.h */
     bool join_tiles; /* also choose where each order begins and its direction, for few flips from tile to tile
                       */
     int threads;     /* at least 1; the answer does not depend on it */

@@ -14,7 +14,7 @@ extern "C" {
 
 /* One layer to be rounded. Borrows everything. */
 typedef struct hd_round_layer {
-    hd_plan *plan;           /* its orders are changed by hd_reorder_and_round alone */
+    hd_plan *plan;           /* its orders and lane channels are changed by hd_reorder_and_round alone */
     const float *weights;    /* [plan->weights] */
     const float *scales;     /* [filters] */
     const float *importance; /* [plan->weights]: h, the weight of each word's squared error, finite and >= 0;
@@ -61,6 +61,12 @@ void hd_rounding_add(hd_rounding *total, const hd_rounding *layer);
  * are. */
 bool hd_reorder_for_rounding(const hd_round_layer *layer, double mu, const hd_reorder_options *options,
                              uint32_t *orders, hd_error *error);
+
+/* The same, choosing also which channels share a segment: writes lane_channels[groups][lane_axis] too. Begins
+ * with similar columns and exchanges options->exchanges_per_channel channels; not always better than the
+ * plan's own segments. */
+bool hd_cluster_for_rounding(const hd_round_layer *layer, double mu, const hd_reorder_options *options,
+                             uint32_t *lane_channels, uint32_t *orders, hd_error *error);
 
 /* Orders for rounding, rounding, orders for the rounded words, rounding, ... while the objective of
  * hd_round_trellis falls; never ends above what rounding in the plan's present orders gives. Sets the plans'

@@ -1,7 +1,7 @@
 /* Cluster reordering: which input channels share a segment. Seeded from the similarity of columns, improved
  * by exchanges that are accepted by the re-optimised cost, and kept only where it beats segment reordering on
  * a recount. Li et al., arXiv 2002.05293, section on clustering; seeds and moves are this project's. */
-#include "reorder/cluster.h"
+#include "reorder/flip_distances.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +42,8 @@ static bool choose_seed(attempt *a, const attempt *segments, const int8_t *words
     hd_flips flips;
     quick.path.kicks_per_point = 0;
     if (!hd_flip_distances_init(&distances, &a->plan, words, options->bit_costs, error)) return false;
-    bool done = hd_cluster_by_similarity(&distances, options->threads, channels, error);
+    bool done =
+        hd_cluster_by_similarity(&distances.source, options->bit_costs, options->threads, channels, error);
     hd_flip_distances_free(&distances);
     if (!done || !hd_plan_set_orders(&a->plan, NULL, error) || !solve(a, words, &quick, &flips, error))
         return false;
@@ -65,7 +66,7 @@ static bool exchange(attempt *a, const int8_t *words, const hd_reorder_options *
         channels[i] = plan->lane_channels ? plan->lane_channels[i] : (uint32_t)(i % plan->lane_axis);
     memcpy(a->orders, plan->orders, plan->order_count * plan->order_length * sizeof *a->orders);
     if (!hd_flip_distances_init(&distances, plan, words, options->bit_costs, error)) return false;
-    bool done = hd_cluster_exchange(&distances, options, channels, a->orders, &exchanges, error);
+    bool done = hd_cluster_exchange(&distances.source, options, channels, a->orders, &exchanges, error);
     hd_flip_distances_free(&distances);
     report->exchanges_tried = exchanges.tried;
     report->exchanges_made = exchanges.made;
@@ -84,7 +85,7 @@ static void attempt_free(attempt *a) {
     free(a->orders);
 }
 
-static bool clusters_possible(const hd_plan *plan) {
+bool hd_clusters_possible(const hd_plan *plan) {
     return plan->segments > 1 && plan->lane_axis <= LARGEST_AXIS && plan->order_length <= LARGEST_AXIS &&
            plan->dataflow != HD_WEIGHT_STATIONARY && !plan->depthwise;
 }
@@ -102,7 +103,7 @@ bool hd_reorder_clusters(const hd_plan *plan, const int8_t *words, const hd_reor
                 attempt_create(&clusters, plan, error);
     report->cluster_flips = report->segment_flips;
     const attempt *best = &segments;
-    if (done && clusters_possible(plan)) {
+    if (done && hd_clusters_possible(plan)) {
         hd_flips flips;
         done = choose_seed(&clusters, &segments, words, options, lane_channels, report, error) &&
                exchange(&clusters, words, options, lane_channels, report, error) &&

@@ -1,7 +1,7 @@
 /* Exchanges of input channels between segments, accepted by the cost of the paths solved again: an order is
  * fitted to its own channels, so the cost of a channel in the other segment's present order only proposes.
  * Segments meet in random pairs, each pair by itself, so that threads do not change the answer. */
-#include "reorder/cluster.h"
+#include "reorder/reorder.h"
 #include "reorder/seeded.h"
 
 #include <stdlib.h>
@@ -23,7 +23,7 @@ typedef struct segment {
 } segment;
 
 typedef struct meeting {
-    const hd_flip_distances *flips;
+    const hd_distance_source *source;
     hd_path_options path;
     segment s[2];
     uint32_t *trial_matrices[2], *trial_paths[2];
@@ -32,14 +32,14 @@ typedef struct meeting {
 
 static void add_channel(const meeting *m, const segment *s, size_t channel, uint32_t *matrices,
                         uint32_t sign) {
-    const hd_plan *p = m->flips->source.plan;
+    const hd_plan *p = m->source->plan;
     size_t n = p->order_length, per_order = p->positions / s->orders;
     for (size_t position = 0; position < p->positions; position++) {
         uint32_t *matrix = matrices + position / per_order * n * n;
         const uint8_t *column =
-            m->flips->patterns + s->group * p->group_stride + position + p->lane_stride * channel;
+            m->source->patterns + s->group * p->group_stride + position + p->lane_stride * channel;
         for (size_t i = 0; i < n; i++) {
-            const uint32_t *costs = m->flips->pair_costs + (size_t)column[i * p->step_stride] * PATTERNS;
+            const uint32_t *costs = m->source->pair_costs + (size_t)column[i * p->step_stride] * PATTERNS;
             for (size_t j = 0; j < n; j++) matrix[i * n + j] += sign * costs[column[j * p->step_stride]];
         }
     }
@@ -47,16 +47,16 @@ static void add_channel(const meeting *m, const segment *s, size_t channel, uint
 
 /* What a channel's words cost along a segment's present paths. */
 static uint64_t cost_along(const meeting *m, const segment *s, size_t channel) {
-    const hd_plan *p = m->flips->source.plan;
+    const hd_plan *p = m->source->plan;
     size_t n = p->order_length, per_order = p->positions / s->orders;
     uint64_t cost = 0;
     for (size_t position = 0; position < p->positions; position++) {
         const uint32_t *path = s->paths + position / per_order * n;
         const uint8_t *column =
-            m->flips->patterns + s->group * p->group_stride + position + p->lane_stride * channel;
+            m->source->patterns + s->group * p->group_stride + position + p->lane_stride * channel;
         for (size_t t = 1; t < n; t++)
-            cost += m->flips->pair_costs[(size_t)column[path[t - 1] * p->step_stride] * PATTERNS +
-                                         column[path[t] * p->step_stride]];
+            cost += m->source->pair_costs[(size_t)column[path[t - 1] * p->step_stride] * PATTERNS +
+                                          column[path[t] * p->step_stride]];
     }
     return cost;
 }
@@ -71,7 +71,7 @@ static void find_costs(meeting *m) {
 
 static bool solve(const meeting *m, const segment *s, const uint32_t *matrices, const uint32_t *known,
                   uint32_t *paths, uint64_t *cost, hd_error *error) {
-    size_t n = m->flips->source.plan->order_length;
+    size_t n = m->source->plan->order_length;
     *cost = 0;
     for (size_t order = 0; order < s->orders; order++) {
         uint64_t length;
@@ -99,7 +99,7 @@ static void propose(const meeting *m, hd_seeded *random, size_t rows[2]) {
 }
 
 static bool try_exchange(meeting *m, const size_t rows[2], hd_error *error) {
-    size_t n = m->flips->source.plan->order_length;
+    size_t n = m->source->plan->order_length;
     uint64_t costs[2];
     for (int i = 0; i < 2; i++) {
         const segment *s = &m->s[i];
@@ -127,7 +127,7 @@ static bool try_exchange(meeting *m, const size_t rows[2], hd_error *error) {
 }
 
 static bool meet(meeting *m, uint64_t seed, hd_error *error) {
-    size_t n = m->flips->source.plan->order_length;
+    size_t n = m->source->plan->order_length;
     hd_seeded random = {seed};
     for (int i = 0; i < 2; i++) {
         segment *s = &m->s[i];
@@ -146,7 +146,7 @@ static bool meet(meeting *m, uint64_t seed, hd_error *error) {
 }
 
 static bool meeting_create(meeting *m, hd_error *error) {
-    const hd_plan *p = m->flips->source.plan;
+    const hd_plan *p = m->source->plan;
     size_t n = p->order_length, orders = p->order_count / (p->groups * p->segments);
     bool done = true;
     for (int i = 0; i < 2; i++) {
@@ -173,7 +173,7 @@ static void meeting_free(meeting *m) {
 
 static void seat(meeting *m, int side, size_t group, size_t index, uint32_t *lane_channels,
                  uint32_t *orders) {
-    const hd_plan *p = m->flips->source.plan;
+    const hd_plan *p = m->source->plan;
     segment *s = &m->s[side];
     size_t rows = (size_t)p->accelerator.rows, first = index * rows;
     s->group = group;
@@ -197,15 +197,15 @@ static void shuffle(uint32_t *values, size_t count, uint64_t seed) {
 }
 
 /* One round: the segments of a group in random pairs. */
-static bool meet_in_pairs(const hd_flip_distances *flips, const hd_reorder_options *options, size_t group,
+static bool meet_in_pairs(const hd_distance_source *source, const hd_reorder_options *options, size_t group,
                           uint64_t round, const uint32_t *seats, uint32_t *lane_channels, uint32_t *orders,
                           hd_exchanges *exchanges, hd_error *error) {
-    const hd_plan *p = flips->source.plan;
+    const hd_plan *p = source->plan;
     uint64_t tried = 0, made = 0;
     bool failed = false;
 #pragma omp parallel num_threads(options->threads) reduction(+ : tried, made)
     {
-        meeting m = {.flips = flips, .path = options->path};
+        meeting m = {.source = source, .path = options->path};
         hd_error mine;
         m.path.greedy_starts = 0;
         m.path.kicks_per_point = 0;
@@ -233,10 +233,10 @@ static bool meet_in_pairs(const hd_flip_distances *flips, const hd_reorder_optio
     return !failed;
 }
 
-bool hd_cluster_exchange(const hd_flip_distances *flips, const hd_reorder_options *options,
+bool hd_cluster_exchange(const hd_distance_source *source, const hd_reorder_options *options,
                          uint32_t *lane_channels, uint32_t *orders, hd_exchanges *exchanges,
                          hd_error *error) {
-    const hd_plan *p = flips->source.plan;
+    const hd_plan *p = source->plan;
     double entries = (double)p->order_length * (double)p->order_length * (double)p->positions;
     double trials = (double)options->exchanges_per_channel * (double)p->lane_axis;
     if (trials * entries > LARGEST_WORK / (double)p->groups)
@@ -249,7 +249,7 @@ bool hd_cluster_exchange(const hd_flip_distances *flips, const hd_reorder_option
             uint64_t number = group * rounds + round;
             shuffle(seats, p->segments, hd_seeded_derive(options->path.seed, ~number));
             done =
-                meet_in_pairs(flips, options, group, number, seats, lane_channels, orders, exchanges, error);
+                meet_in_pairs(source, options, group, number, seats, lane_channels, orders, exchanges, error);
         }
     free(seats);
     return done;

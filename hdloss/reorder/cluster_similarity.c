@@ -3,7 +3,7 @@
  * covariances of their bits (Gretton et al., "Measuring statistical dependence with Hilbert-Schmidt norms",
  * ALT 2005). Clusters of equal size grow greedily and are improved by exchanges, after Kernighan and Lin,
  * Bell System Technical Journal 49 (1970). */
-#include "reorder/cluster.h"
+#include "reorder/reorder.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -121,7 +121,7 @@ static void exchange(const float *similarity, size_t n, size_t rows, uint32_t *a
     }
 }
 
-static bool cluster_group(columns *c, const hd_flip_distances *flips, size_t group, int threads,
+static bool cluster_group(columns *c, const hd_distance_source *source, size_t group, int threads,
                           uint32_t *assigned, hd_error *error) {
     const hd_plan *p = c->plan;
     size_t n = c->channels, rows = (size_t)p->accelerator.rows, clusters = (n + rows - 1) / rows;
@@ -131,7 +131,7 @@ static bool cluster_group(columns *c, const hd_flip_distances *flips, size_t gro
     if (done) {
         for (size_t position = 0; position < p->positions; position++) {
             size_t tile = (group * p->segments * p->positions + position) * p->column_segments;
-            fill_columns(c, flips->patterns, hd_plan_tile(p, tile).base);
+            fill_columns(c, source->patterns, hd_plan_tile(p, tile).base);
             add_similarities(c, threads, similarity);
         }
         mirror(similarity, n);
@@ -145,10 +145,10 @@ static bool cluster_group(columns *c, const hd_flip_distances *flips, size_t gro
     return done;
 }
 
-bool hd_cluster_by_similarity(const hd_flip_distances *flips, int threads, uint32_t *lane_channels,
-                              hd_error *error) {
-    const hd_plan *p = flips->source.plan;
-    columns c = {.plan = p, .channels = p->lane_axis, .costs = flips->bit_costs};
+bool hd_cluster_by_similarity(const hd_distance_source *source, const uint32_t bit_costs[HD_MAXIMUM_BITS],
+                              int threads, uint32_t *lane_channels, hd_error *error) {
+    const hd_plan *p = source->plan;
+    columns c = {.plan = p, .channels = p->lane_axis, .costs = bit_costs};
     c.blocks = (p->order_length + 63) / 64;
     c.bits = (size_t)p->accelerator.weight_bits;
     c.planes = malloc(c.channels * c.bits * c.blocks * sizeof *c.planes);
@@ -156,7 +156,7 @@ bool hd_cluster_by_similarity(const hd_flip_distances *flips, int threads, uint3
     bool done =
         (c.planes && c.means) || hd_fail(error, "out of memory for the columns of %zu channels", c.channels);
     for (size_t group = 0; done && group < p->groups; group++)
-        done = cluster_group(&c, flips, group, threads, lane_channels + group * p->lane_axis, error);
+        done = cluster_group(&c, source, group, threads, lane_channels + group * p->lane_axis, error);
     free(c.planes);
     free(c.means);
     return done;

@@ -2,7 +2,6 @@
 #include "reorder/flip_distances.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 enum { PATTERNS = 256 };
 
@@ -37,7 +36,6 @@ bool hd_flip_distances_init(hd_flip_distances *flips, const hd_plan *plan, const
     }
     hd_encode_words(words, plan->weights, plan->accelerator.weight_bits, plan->accelerator.representation,
                     flips->patterns);
-    memcpy(flips->bit_costs, bit_costs, sizeof flips->bit_costs);
     fill_pairs(bit_costs, flips->pair_costs);
     flips->source = (hd_distance_source){plan, flips->patterns, flips->pair_costs, flips, add};
     return true;

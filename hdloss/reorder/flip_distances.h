@@ -8,7 +8,6 @@
 typedef struct hd_flip_distances {
     hd_distance_source source; /* its context is this struct, which must not be moved */
     hd_cost_groups groups;
-    uint32_t bit_costs[HD_MAXIMUM_BITS];
     uint8_t *patterns;
     uint32_t *pair_costs;
 } hd_flip_distances;

@@ -28,50 +28,87 @@ static bool round_and_recount(const hd_round_layer *layer, double mu, int thread
     return hd_round_trellis(layer, 1, mu, threads, error) && recount(layer, mu, threads, objective, error);
 }
 
-/* The orders a layer has now, or the natural ones, written out. */
-static void present_orders(const hd_plan *plan, uint32_t *orders) {
-    for (size_t i = 0; i < plan->order_count * plan->order_length; i++)
-        orders[i] = plan->orders ? plan->orders[i] : (uint32_t)(i % plan->order_length);
+/* A layer on its way: the best orders, lane channels (NULL while natural) and words so far, and room for
+ * trials. */
+typedef struct turns {
+    const hd_round_layer *layer;
+    double mu, objective;
+    int threads;
+    uint32_t *orders, *trial_orders;
+    uint32_t *channels, *trial_channels;
+    bool natural_channels;
+    int8_t *words;
+} turns;
+
+static bool turns_create(turns *t, const hd_plan *plan, hd_error *error) {
+    size_t entries = plan->order_count * plan->order_length, channels = plan->groups * plan->lane_axis;
+    t->orders = malloc(entries * sizeof *t->orders);
+    t->trial_orders = malloc(entries * sizeof *t->trial_orders);
+    t->channels = malloc(channels * sizeof *t->channels);
+    t->trial_channels = malloc(channels * sizeof *t->trial_channels);
+    t->words = malloc(plan->weights);
+    return (t->orders && t->trial_orders && t->channels && t->trial_channels && t->words) ||
+           hd_fail(error, "out of memory for reordering %zu words", plan->weights);
 }
 
-/* Takes the trial orders if rounding in them costs less, else puts the old orders and words back. */
-static bool try_orders(const hd_round_layer *layer, double mu, int threads, const uint32_t *trial,
-                       uint32_t *kept_orders, int8_t *kept_words, double *objective, bool *gained,
-                       hd_error *error) {
-    hd_plan *plan = layer->plan;
+static void turns_free(turns *t) {
+    free(t->orders);
+    free(t->trial_orders);
+    free(t->channels);
+    free(t->trial_channels);
+    free(t->words);
+}
+
+/* Makes the plan's present state and words the best. */
+static void keep(turns *t) {
+    const hd_plan *plan = t->layer->plan;
+    for (size_t i = 0; i < plan->order_count * plan->order_length; i++)
+        t->orders[i] = plan->orders ? plan->orders[i] : (uint32_t)(i % plan->order_length);
+    t->natural_channels = !plan->lane_channels;
+    if (plan->lane_channels)
+        memcpy(t->channels, plan->lane_channels, plan->groups * plan->lane_axis * sizeof *t->channels);
+    memcpy(t->words, t->layer->words, plan->weights);
+}
+
+/* Rounds in the trial orders, and the trial lane channels if `cluster`; puts the best state back if that
+ * costs more. gained: whether it cost less by more than a trifle. */
+static bool try_turn(turns *t, bool cluster, bool *gained, hd_error *error) {
+    hd_plan *plan = t->layer->plan;
     double now;
-    if (!hd_plan_set_orders(plan, trial, error) || !round_and_recount(layer, mu, threads, &now, error))
+    if ((cluster && !hd_plan_set_lane_channels(plan, t->trial_channels, error)) ||
+        !hd_plan_set_orders(plan, t->trial_orders, error) ||
+        !round_and_recount(t->layer, t->mu, t->threads, &now, error))
         return false;
-    *gained = now < *objective * (1 - SMALLEST_GAIN);
-    if (now < *objective) {
-        *objective = now;
-        memcpy(kept_orders, trial, plan->order_count * plan->order_length * sizeof *trial);
-        memcpy(kept_words, layer->words, plan->weights);
+    *gained = now < t->objective * (1 - SMALLEST_GAIN);
+    if (now < t->objective) {
+        t->objective = now;
+        keep(t);
         return true;
     }
-    memcpy(layer->words, kept_words, plan->weights);
-    return hd_plan_set_orders(plan, kept_orders, error);
+    memcpy(t->layer->words, t->words, plan->weights);
+    return hd_plan_set_lane_channels(plan, t->natural_channels ? NULL : t->channels, error) &&
+           hd_plan_set_orders(plan, t->orders, error);
 }
 
-static bool alternate(const hd_round_layer *layer, double mu, const hd_reorder_options *options,
-                      uint32_t *trial, uint32_t *kept_orders, int8_t *kept_words, hd_error *error) {
-    hd_plan *plan = layer->plan;
+static bool alternate(turns *t, const hd_reorder_options *options, hd_error *error) {
+    const hd_round_layer *layer = t->layer;
     hd_reorder_options flips = *options;
-    double objective;
     bool gained;
     hd_whole_bit_costs(layer->bit_costs, flips.bit_costs);
-    present_orders(plan, kept_orders);
-    if (!round_and_recount(layer, mu, options->threads, &objective, error)) return false;
-    memcpy(kept_words, layer->words, plan->weights);
-    if (!hd_reorder_for_rounding(layer, mu, options, trial, error) ||
-        !try_orders(layer, mu, options->threads, trial, kept_orders, kept_words, &objective, &gained, error))
+    if (!round_and_recount(layer, t->mu, t->threads, &t->objective, error)) return false;
+    keep(t);
+    if (!hd_reorder_for_rounding(layer, t->mu, options, t->trial_orders, error) ||
+        !try_turn(t, false, &gained, error))
+        return false;
+    if (options->choose_channels &&
+        (!hd_cluster_for_rounding(layer, t->mu, options, t->trial_channels, t->trial_orders, error) ||
+         !try_turn(t, true, &gained, error)))
         return false;
     /* From here on the paths start from good ones. */
     flips.path.kicks_per_point /= 4;
     for (int turn = 0; turn < LARGEST_TURNS; turn++) {
-        if (!hd_reorder_segments(plan, layer->words, &flips, trial, error) ||
-            !try_orders(layer, mu, options->threads, trial, kept_orders, kept_words, &objective, &gained,
-                        error))
+        if (!hd_reorder_segments(layer->plan, layer->words, &flips, t->trial_orders, error) ||
+            !try_turn(t, false, &gained, error))
             return false;
         if (!gained) break;
     }
@@ -84,19 +121,9 @@ bool hd_reorder_and_round(const hd_round_layer *layers, size_t count, double mu,
     if (!options) options = &defaults;
     bool done = true;
     for (size_t i = 0; done && i < count; i++) {
-        const hd_plan *plan = layers[i].plan;
-        size_t entries = plan->order_count * plan->order_length;
-        uint32_t *trial = malloc(entries * sizeof *trial),
-                 *kept_orders = malloc(entries * sizeof *kept_orders);
-        int8_t *kept_words = malloc(plan->weights);
-        done = trial && kept_orders && kept_words;
-        if (done)
-            done = alternate(&layers[i], mu, options, trial, kept_orders, kept_words, error);
-        else
-            hd_fail(error, "out of memory for reordering %zu words", plan->weights);
-        free(trial);
-        free(kept_orders);
-        free(kept_words);
+        turns t = {.layer = &layers[i], .mu = mu, .threads = options->threads};
+        done = turns_create(&t, layers[i].plan, error) && alternate(&t, options, error);
+        turns_free(&t);
     }
     return done;
 }

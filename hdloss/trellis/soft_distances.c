@@ -180,21 +180,59 @@ static bool soft_init(soft_distances *s, const hd_round_layer *layer, const int8
     return true;
 }
 
-bool hd_reorder_for_rounding(const hd_round_layer *layer, double mu, const hd_reorder_options *options,
-                             uint32_t *orders, hd_error *error) {
-    const hd_reorder_options defaults = hd_reorder_defaults();
+static bool create(soft_distances *s, const hd_round_layer *layer, double mu, hd_error *error) {
     const hd_plan *plan = layer->plan;
     if (!(mu >= 0) || !isfinite(mu)) return hd_fail(error, "mu is %g: it must be a number of at least 0", mu);
     int8_t *words = malloc(plan->weights);
-    soft_distances s;
     bool done = words || hd_fail(error, "out of memory for %zu words", plan->weights);
     done = done && hd_round_layer_validate(layer, error) &&
            hd_quantise_with_scales(layer->weights, plan->shape.filters, plan->filter_weights,
                                    plan->accelerator.weight_bits, layer->scales, words, error) &&
-           soft_init(&s, layer, words, mu, error);
+           soft_init(s, layer, words, mu, error);
     free(words);
-    if (!done) return false;
-    done = hd_reorder_by_distances(&s.source, options ? options : &defaults, orders, error);
+    return done;
+}
+
+bool hd_reorder_for_rounding(const hd_round_layer *layer, double mu, const hd_reorder_options *options,
+                             uint32_t *orders, hd_error *error) {
+    const hd_reorder_options defaults = hd_reorder_defaults();
+    soft_distances s;
+    if (!create(&s, layer, mu, error)) return false;
+    bool done = hd_reorder_by_distances(&s.source, options ? options : &defaults, orders, error);
+    soft_free(&s);
+    return done;
+}
+
+/* Solves the orders of a plan with these lane channels. */
+static bool solve_with(soft_distances *s, hd_plan *plan, const uint32_t *lane_channels, const uint32_t *known,
+                       const hd_reorder_options *options, uint32_t *orders, hd_error *error) {
+    s->source.plan = plan;
+    return hd_plan_set_lane_channels(plan, lane_channels, error) && hd_plan_set_orders(plan, known, error) &&
+           hd_reorder_by_distances(&s->source, options, orders, error);
+}
+
+bool hd_cluster_for_rounding(const hd_round_layer *layer, double mu, const hd_reorder_options *options,
+                             uint32_t *lane_channels, uint32_t *orders, hd_error *error) {
+    const hd_reorder_options defaults = hd_reorder_defaults();
+    if (!options) options = &defaults;
+    const hd_plan *plan = layer->plan;
+    for (size_t i = 0; i < plan->groups * plan->lane_axis; i++)
+        lane_channels[i] = plan->lane_channels ? plan->lane_channels[i] : (uint32_t)(i % plan->lane_axis);
+    if (!hd_clusters_possible(plan)) return hd_reorder_for_rounding(layer, mu, options, orders, error);
+    hd_reorder_options quick = *options;
+    quick.path.kicks_per_point = 0;
+    uint32_t bit_costs[HD_MAXIMUM_BITS];
+    hd_whole_bit_costs(layer->bit_costs, bit_costs);
+    hd_plan own = {0};
+    hd_exchanges exchanges = {0};
+    soft_distances s;
+    if (!create(&s, layer, mu, error)) return false;
+    bool done = hd_plan_copy(&own, plan, error) &&
+                hd_cluster_by_similarity(&s.source, bit_costs, options->threads, lane_channels, error) &&
+                solve_with(&s, &own, lane_channels, NULL, &quick, orders, error) &&
+                hd_cluster_exchange(&s.source, options, lane_channels, orders, &exchanges, error) &&
+                solve_with(&s, &own, lane_channels, orders, options, orders, error);
+    hd_plan_free(&own);
     soft_free(&s);
     return done;
 }

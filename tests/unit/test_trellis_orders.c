@@ -152,6 +152,35 @@ static void turns_never_end_above_their_start(void **state) {
     }
 }
 
+/* Choosing the segments too never costs more, and pays where few filters follow each other. */
+static void channels_are_chosen_where_that_pays(void **state) {
+    (void)state;
+    random_state = 15;
+    for (int i = 0; i < 3; i++) {
+        made m;
+        make(i == 0   ? (hd_layer_shape){24, 64, 1, 1, 4}
+             : i == 1 ? grouped
+                      : spatial,
+             HD_INPUT_STATIONARY, HD_TWOS_COMPLEMENT, 8, i == 1, &m);
+        double mu = 0.05;
+        hd_reorder_options options = hd_reorder_defaults();
+        options.exchanges_per_channel = 4;
+        options.path.kicks_per_point = 10;
+        assert_true(hd_reorder_and_round(&m.layer, 1, mu, &options, NULL));
+        double segments = objective(&m, mu);
+        assert_null(m.plan.lane_channels);
+        options.choose_channels = true;
+        options.threads = 2;
+        assert_true(hd_reorder_and_round(&m.layer, 1, mu, &options, NULL));
+        assert_true(objective(&m, mu) <= segments);
+        if (i == 0) {
+            assert_non_null(m.plan.lane_channels);
+            assert_true(objective(&m, mu) < 0.98 * segments);
+        }
+        unmake(&m);
+    }
+}
+
 static void sqnr_is_kept_closely(void **state) {
     (void)state;
     random_state = 6;
@@ -194,6 +223,7 @@ int main(void) {
         cmocka_unit_test(orders_for_rounding_beat_orders_for_flips),
         cmocka_unit_test(dear_errors_leave_plain_distances),
         cmocka_unit_test(turns_never_end_above_their_start),
+        cmocka_unit_test(channels_are_chosen_where_that_pays),
         cmocka_unit_test(sqnr_is_kept_closely),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
