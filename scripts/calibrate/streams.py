@@ -51,7 +51,7 @@ def trellis_round(values, mu, representation):
     over the hypercube of words. values: real numbers in words."""
     words = np.arange(256)
     decoded = model.decode_weight(words, representation)
-    allowed = np.abs(decoded) <= 127
+    allowed = (np.abs(decoded) <= 127) & (model.encode_weight(decoded, representation) == words)  # no negative zero
     steps, lanes = values.shape
     cost, back = None, np.zeros((steps, lanes, 256), np.int64)
     for t in range(steps):
