@@ -1,28 +1,20 @@
 /* Convolution with its affine tail: see affine.h. */
 #include "layers/affine.h"
 
-static size_t out_pixels(const affine *a) { return a->shape.batch * a->shape.out_height * a->shape.out_width; }
+#include "layers/channel_norm.h"
+
+static size_t out_pixels(const affine *a) {
+    return a->shape.batch * a->shape.out_height * a->shape.out_width;
+}
 
 void affine_parse(affine *a, layer *l, const cfg_section *s, layer_context *context) {
     diagnostics *d = context->diagnostics;
     bool normalize = section_flag(s, "batch_normalize", false, d);
-    activation_kind activation = layer_parse_activation(s, "activation", "logistic", d);
-    if (!channel_tail_create(&a->tail, a->shape.out_channels, normalize, context->batch_norm_form, activation))
-        diagnostics_error(d, LAYER_AT "out of memory", section_path(s), section_line(s));
+    bool linear = a->staged && channel_norm_wanted(s);
+    activation_kind activation =
+        linear ? ACTIVATION_LINEAR : layer_parse_activation(s, "activation", "logistic", d);
+    channel_tail_set_up(&a->tail, a->shape.out_channels, normalize, context->batch_norm_form, activation);
     l->macs = (uint64_t)affine_weight_count(a) * a->shape.out_height * a->shape.out_width;
-}
-
-void affine_add_norm_parameters(const affine *a, layer *l) {
-    if (!a->tail.normalize) return;
-    layer_add_parameter(l, "scales", a->tail.channels, true, false);
-    layer_add_parameter(l, "rolling_mean", a->tail.channels, false, false);
-    layer_add_parameter(l, "rolling_variance", a->tail.channels, false, false);
-}
-
-void affine_initialize(const affine *a, layer *l) {
-    float *scales = layer_values(l, "scales");
-    for (size_t k = 0; scales && k < a->tail.channels; k++) scales[k] = 1.0f;
-    l->fresh_statistics = a->tail.normalize;
 }
 
 void affine_plan(affine *a, layer *l, size_t batch, bool training, int threads) {
@@ -30,7 +22,9 @@ void affine_plan(affine *a, layer *l, size_t batch, bool training, int threads) 
     size_t bytes = out_pixels(a) * a->shape.out_channels * sizeof(float);
     bool maps = a->tail.normalize || a->tail.activation != ACTIVATION_LINEAR;
     a->raw = layer_request(l, bytes, training ? BUFFER_TRAINING : BUFFER_FORWARD);
-    a->activated = training && maps && !l->lazy_output ? layer_request(l, bytes, BUFFER_TRAINING) : -1;
+    a->activated =
+        training && maps && !l->lazy_output && !a->staged ? layer_request(l, bytes, BUFFER_TRAINING) : -1;
+    channel_tail_plan(&a->tail, l);
     layer_want_workspace(l, convolution_forward_workspace_bytes(&a->shape, threads));
     if (!training) return;
     layer_want_workspace(l, convolution_backward_workspace_bytes(&a->shape, threads));
@@ -49,31 +43,32 @@ static void infer(affine *a, layer *l, const lazy_tensor *in, float *raw, const 
     activation_forward_array(a->map.activation, raw, raw, count, p->threads);
 }
 
-void affine_forward(affine *a, layer *l, const lazy_tensor *in, const pass *p) {
+void affine_forward(affine *a, layer *l, const lazy_tensor *in, const float *weights, const pass *p) {
     float *raw = layer_buffer(l, a->raw);
     a->shape.batch = p->batch;
-    a->weights_now = layer_weights_for_pass(l);
+    a->weights_now = weights;
     if (!p->training && !(p->batch_statistics && a->tail.normalize)) {
         a->map = channel_tail_inference_map(&a->tail, l);
         infer(a, l, in, raw, p);
         return;
     }
-    channel_moments moments = {a->tail.mean, a->tail.m2};
-    convolution_forward(&a->shape, in, a->weights_now, raw, NULL, a->tail.normalize ? &moments : NULL, p->workspace,
-                        p->threads);
+    channel_moments moments = channel_tail_moments(&a->tail, l);
+    convolution_forward(&a->shape, in, a->weights_now, raw, NULL, a->tail.normalize ? &moments : NULL,
+                        p->workspace, p->threads);
     a->map = channel_tail_training_map(&a->tail, l, out_pixels(a));
     l->output = (lazy_tensor){.data = raw, .map = a->map};
-    if (l->lazy_output) return;
+    if (l->lazy_output || a->staged) return;
     float *stored = a->activated >= 0 ? layer_buffer(l, a->activated) : raw;
     lazy_tensor_store(out_pixels(a), a->shape.out_channels, &l->output, stored, p->threads);
     l->output = (lazy_tensor){.data = stored};
 }
 
-void affine_backward(affine *a, layer *l, const lazy_tensor *in, float *in_delta, bool adds, const pass *p) {
-    lazy_gradient g = {.delta = l->delta, .data = layer_buffer(l, a->raw), .map = a->map};
+void affine_backward(affine *a, layer *l, const lazy_tensor *in, const float *delta, float *in_delta,
+                     bool adds, const pass *p) {
+    lazy_gradient g = {.delta = delta, .data = layer_buffer(l, a->raw), .map = a->map};
     channel_tail_backward(&a->tail, l, out_pixels(a), &g, p->workspace, p->threads);
-    convolution_backward(&a->shape, in, &g, a->weights_now, in_delta, adds, layer_gradient(l, "weights"), p->workspace,
-                         p->threads);
+    convolution_backward(&a->shape, in, &g, a->weights_now, in_delta, adds, layer_gradient(l, "weights"),
+                         p->workspace, p->threads);
 }
 
 void affine_describe(const affine *a, darknet_layer_info *info) {

@@ -11,23 +11,24 @@ typedef struct affine {
     channel_tail tail;
     int raw, activated; /* buffers: the raw sums; the mapped output where a reader takes no map, else -1 */
     channel_map map;    /* of this forward pass */
-    const float *weights_now; /* after the transform */
+    const float *weights_now; /* of this forward pass */
+    bool staged;              /* the layer itself reads the mapped sums, with their pending map */
 } affine;
 
 static inline size_t affine_weight_count(const affine *a) {
-    return a->shape.out_channels * (a->shape.in_channels / a->shape.groups) * a->shape.size * a->shape.size;
+    size_t filter = layer_product(a->shape.in_channels / a->shape.groups, a->shape.size * a->shape.size);
+    return layer_product(a->shape.out_channels, filter);
 }
 
-/* Reads batch_normalize and activation, makes the tail, counts macs. a->shape must be set. */
+/* Reads batch_normalize and activation (normalize_channels counts as linear here), counts macs. a->shape must
+ * be set. */
 void affine_parse(affine *a, layer *l, const cfg_section *s, layer_context *context);
-/* Statistics' parameters, in the file's order, behind the biases. */
-void affine_add_norm_parameters(const affine *a, layer *l);
-/* Scales 1, statistics fresh; the weights are the layer's own. */
-void affine_initialize(const affine *a, layer *l);
 void affine_plan(affine *a, layer *l, size_t batch, bool training, int threads);
 /* Sets l->output. */
-void affine_forward(affine *a, layer *l, const lazy_tensor *in, const pass *p);
-void affine_backward(affine *a, layer *l, const lazy_tensor *in, float *in_delta, bool adds, const pass *p);
+void affine_forward(affine *a, layer *l, const lazy_tensor *in, const float *weights, const pass *p);
+/* delta: the gradient of what affine_forward left in l->output. */
+void affine_backward(affine *a, layer *l, const lazy_tensor *in, const float *delta, float *in_delta,
+                     bool adds, const pass *p);
 void affine_describe(const affine *a, darknet_layer_info *info);
 
 #endif

@@ -1,4 +1,5 @@
-/* [batchnorm]: batch normalisation as a layer of its own. Keeps the mapped input; its output is that tensor with a pending map. */
+/* [batchnorm]: batch normalisation as a layer of its own. Keeps the mapped input; its output is that tensor
+ * with a pending map. */
 #include <stdlib.h>
 
 #include "layers/layer.h"
@@ -12,24 +13,21 @@ typedef struct batchnorm {
 } batchnorm;
 
 static void parse(layer *l, const cfg_section *s, layer_context *context) {
+    (void)s;
     batchnorm *b = l->state = calloc(1, sizeof *b);
     if (!b) return;
     size_t channels = (size_t)l->in.channels;
     l->out = l->in;
-    if (!channel_tail_create(&b->tail, channels, true, context->batch_norm_form, ACTIVATION_LINEAR))
-        diagnostics_error(context->diagnostics, LAYER_AT "out of memory", section_path(s), section_line(s));
+    channel_tail_set_up(&b->tail, channels, true, context->batch_norm_form, ACTIVATION_LINEAR);
     parameter *biases = layer_add_parameter(l, "biases", channels, true, false);
     biases->not_in_file = context->batch_norm_form != BATCH_NORM_ALEXEY;
-    layer_add_parameter(l, "scales", channels, true, false);
-    layer_add_parameter(l, "rolling_mean", channels, false, false);
-    layer_add_parameter(l, "rolling_variance", channels, false, false);
+    channel_tail_add_parameters(&b->tail, l);
 }
 
 static void initialize(layer *l, uint64_t seed) {
     (void)seed;
-    float *scales = layer_values(l, "scales");
-    for (int c = 0; c < l->in.channels; c++) scales[c] = 1.0f;
-    l->fresh_statistics = true;
+    const batchnorm *b = l->state;
+    channel_tail_initialize(&b->tail, l);
 }
 
 static void plan(layer *l, size_t batch, bool training, int threads) {
@@ -38,7 +36,9 @@ static void plan(layer *l, size_t batch, bool training, int threads) {
     size_t bytes = batch * tensor_size(l->out) * sizeof(float);
     b->input = layer_request(l, bytes, training ? BUFFER_TRAINING : BUFFER_FORWARD);
     b->normalized = training && !l->lazy_output ? layer_request(l, bytes, BUFFER_TRAINING) : -1;
-    layer_want_workspace(l, channel_reduce_workspace_bytes(batch * tensor_pixels(l->in), (size_t)l->in.channels));
+    channel_tail_plan(&b->tail, l);
+    layer_want_workspace(
+        l, channel_reduce_workspace_bytes(batch * tensor_pixels(l->in), (size_t)l->in.channels));
 }
 
 static void forward(layer *l, const pass *p) {
@@ -47,13 +47,7 @@ static void forward(layer *l, const pass *p) {
     lazy_tensor in = layer_input(l, p, 0);
     float *x = layer_buffer(l, b->input);
     lazy_tensor_store(pixels, channels, &in, x, p->threads);
-    if (p->training || p->batch_statistics) {
-        channel_moments moments = {b->tail.mean, b->tail.m2};
-        channel_moments_compute(pixels, channels, x, &moments, p->workspace, p->threads);
-        b->map = channel_tail_training_map(&b->tail, l, pixels);
-    } else {
-        b->map = channel_tail_inference_map(&b->tail, l);
-    }
+    b->map = channel_tail_map(&b->tail, l, p, pixels, x);
     l->output = (lazy_tensor){.data = x, .map = b->map};
     if (p->training && l->lazy_output) return;
     float *stored = b->normalized >= 0 ? layer_buffer(l, b->normalized) : x;
@@ -76,9 +70,7 @@ static void describe(const layer *l, darknet_layer_info *info) {
 }
 
 static void destroy(layer *l) {
-    batchnorm *b = l->state;
-    if (b) channel_tail_destroy(&b->tail);
-    free(b);
+    free(l->state);
 }
 
 const layer_type layer_batchnorm = {.name = "batchnorm",

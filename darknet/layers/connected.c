@@ -38,7 +38,7 @@ static void parse(layer *l, const cfg_section *s, layer_context *context) {
     layer_add_parameter(l, "biases", (size_t)output, true, false);
     parameter *weights = layer_add_parameter(l, "weights", affine_weight_count(&c->affine), true, true);
     weights->transpose_rows = tensor_size(l->in);
-    affine_add_norm_parameters(&c->affine, l);
+    channel_tail_add_parameters(&c->affine.tail, l);
 }
 
 static void initialize(layer *l, uint64_t seed) {
@@ -48,7 +48,7 @@ static void initialize(layer *l, uint64_t seed) {
     float *weights = layer_values(l, "weights");
     for (size_t i = 0; i < affine_weight_count(&c->affine); i++)
         weights[i] = range * random_uniform(&r, -1.0f, 1.0f);
-    affine_initialize(&c->affine, l);
+    channel_tail_initialize(&c->affine.tail, l);
 }
 
 static void plan(layer *l, size_t batch, bool training, int threads) {
@@ -74,7 +74,7 @@ static lazy_tensor flattened(layer *l, const pass *p) {
 static void forward(layer *l, const pass *p) {
     connected *c = l->state;
     lazy_tensor in = flattened(l, p);
-    affine_forward(&c->affine, l, &in, p);
+    affine_forward(&c->affine, l, &in, layer_weights_for_pass(l), p);
 }
 
 static void backward(layer *l, const pass *p) {
@@ -83,12 +83,12 @@ static void backward(layer *l, const pass *p) {
     bool adds = layer_adds_delta(l, 0);
     if (!spatial(l)) {
         lazy_tensor in = layer_input(l, p, 0);
-        affine_backward(&c->affine, l, &in, in_delta, adds, p);
+        affine_backward(&c->affine, l, &in, l->delta, in_delta, adds, p);
         return;
     }
     lazy_tensor in = {.data = layer_buffer(l, c->flat)};
     float *flat_delta = in_delta ? layer_buffer(l, c->flat_delta) : NULL;
-    affine_backward(&c->affine, l, &in, flat_delta, false, p);
+    affine_backward(&c->affine, l, &in, l->delta, flat_delta, false, p);
     if (!in_delta) return;
     size_t pixels = tensor_pixels(l->in), channels = (size_t)l->in.channels;
     nchw_to_nhwc(p->batch, channels, pixels, flat_delta, p->workspace, p->threads);
@@ -101,9 +101,7 @@ static void describe(const layer *l, darknet_layer_info *info) {
 }
 
 static void destroy(layer *l) {
-    connected *c = l->state;
-    if (c) channel_tail_destroy(&c->affine.tail);
-    free(c);
+    free(l->state);
 }
 
 const layer_type layer_connected = {.name = "connected",

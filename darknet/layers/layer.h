@@ -25,13 +25,16 @@ typedef struct parameter {
     bool trained;       /* has a gradient (false: running statistics) */
     bool decays;        /* weight decay applies */
     bool not_in_file;   /* trained, but the format has no place for it */
+    size_t flipped_rows;   /* files keep this matrix transposed: its rows there, else 0 */
     size_t transpose_rows; /* files of the oldest versions keep this matrix transposed: its rows, else 0 */
     float *values;      /* set by the network: slices of its arrays */
     float *gradient;    /* NULL when the network does not train or the layer is frozen */
 } parameter;
 
 #define LAYER_MAX_PARAMETERS 6
-#define LAYER_MAX_BUFFERS 4
+#define LAYER_MAX_BUFFERS 12
+#define LAYER_MOST_LENGTH (1 << 24)             /* of a tensor's height, width, channels */
+#define LAYER_MOST_VALUES ((size_t)1 << 31)      /* of a tensor of one image */
 
 /* Memory that a layer asks for in plan(); the network places it so that buffers whose lives do not cross share memory. */
 typedef enum buffer_life {
@@ -62,10 +65,11 @@ struct layer {
 
     parameter parameters[LAYER_MAX_PARAMETERS];
     int parameter_count;
+    layer *shared; /* an earlier layer whose parameters this one uses, else NULL; it has none of its own */
     float learning_rate_factor;
     bool only_forward, stop_backward, dont_load, dont_save, dont_load_scales;
     int num_load;
-    float clip;
+    float clip;              /* > 0: the weights are held within +-clip */
     bool fresh_statistics; /* rolling statistics still start from the first batch (no file gave them) */
     bool modifies_delta;   /* its backward pass writes into its own delta */
     bool is_loss;          /* starts the backward pass when there is a truth */
@@ -153,8 +157,14 @@ size_t layer_type_names(const char **names, size_t most);
 
 /* Adds a parameter; values arrive later. */
 parameter *layer_add_parameter(layer *l, const char *name, size_t count, bool trained, bool decays);
-float *layer_values(const layer *l, const char *name);   /* NULL when there is none */
-float *layer_gradient(const layer *l, const char *name); /* NULL when there is none */
+/* Of the layer itself, or of the one whose parameters it shares; NULL when there is none. */
+const parameter *layer_parameter(const layer *l, const char *name);
+float *layer_values(const layer *l, const char *name);
+float *layer_gradient(const layer *l, const char *name); /* NULL when it does not learn, too */
+/* a * b, or SIZE_MAX when that is too large for a size (which the network then refuses). */
+size_t layer_product(size_t a, size_t b);
+/* A length as an int, cut to what is possible: the network refuses tensors that are too large. */
+int layer_length(int64_t length);
 /* Asks for memory in plan(); returns the request's number for layer_buffer. */
 int layer_request(layer *l, size_t bytes, buffer_life life);
 static inline void *layer_buffer(const layer *l, int request) { return l->buffers[request].memory; }
@@ -162,6 +172,10 @@ void layer_want_workspace(layer *l, size_t bytes);
 
 /* Replaces the inputs by `count` references (relative when negative). False (and a diagnostic) when one is out of range. */
 bool layer_set_inputs(layer *l, const int *references, size_t count, const char *key, layer_context *context);
+/* The inputs of a layer that reads the previous one and those of its key `from`; `from` missing is a diagnostic. */
+bool layer_set_from(layer *l, const cfg_section *s, layer_context *context);
+/* Says that a size x size window with this padding fits not into the layer's input. */
+void layer_window_error(const layer *l, const cfg_section *s, int size, int padding, diagnostics *d);
 tensor_shape layer_input_shape(const layer *l, int k);
 lazy_tensor layer_input(const layer *l, const pass *p, int k);
 /* The gradient buffer of input k, NULL when it wants none (or it shares this layer's). */

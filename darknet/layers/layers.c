@@ -1,4 +1,6 @@
 /* The table of layer types, and the helpers they share. */
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,17 +15,31 @@ static const struct {
 } table[] = {
     {"convolutional", &layer_convolutional},
     {"conv", &layer_convolutional},
+    {"deconvolutional", &layer_deconvolutional},
+    {"deconv", &layer_deconvolutional},
     {"connected", &layer_connected},
     {"conn", &layer_connected},
+    {"local", &layer_local},
     {"maxpool", &layer_maxpool},
     {"max", &layer_maxpool},
     {"avgpool", &layer_avgpool},
     {"avg", &layer_avgpool},
+    {"local_avgpool", &layer_local_avgpool},
     {"dropout", &layer_dropout},
     {"shortcut", &layer_shortcut},
     {"route", &layer_route},
+    {"upsample", &layer_upsample},
+    {"reorg", &layer_reorg},
+    {"reorg3d", &layer_reorg},
+    {"crop", &layer_crop},
+    {"scale_channels", &layer_scale_channels},
+    {"sam", &layer_sam},
     {"batchnorm", &layer_batchnorm},
+    {"normalization", &layer_response_normalization},
+    {"lrn", &layer_response_normalization},
+    {"l2norm", &layer_l2norm},
     {"activation", &layer_activation},
+    {"logistic", &layer_logistic},
     {"softmax", &layer_softmax},
     {"soft", &layer_softmax},
     {"cost", &layer_cost},
@@ -59,31 +75,41 @@ parameter *layer_add_parameter(layer *l, const char *name, size_t count, bool tr
     return p;
 }
 
-static const parameter *find(const layer *l, const char *name) {
+const parameter *layer_parameter(const layer *l, const char *name) {
+    if (l->shared) l = l->shared;
     for (int i = 0; i < l->parameter_count; i++)
         if (strcmp(l->parameters[i].name, name) == 0) return &l->parameters[i];
     return NULL;
 }
 
 float *layer_values(const layer *l, const char *name) {
-    const parameter *p = find(l, name);
+    const parameter *p = layer_parameter(l, name);
     return p ? p->values : NULL;
 }
 
 float *layer_gradient(const layer *l, const char *name) {
-    const parameter *p = find(l, name);
-    return p ? p->gradient : NULL;
+    const parameter *p = layer_parameter(l, name);
+    return p && !l->only_forward ? p->gradient : NULL;
+}
+
+size_t layer_product(size_t a, size_t b) {
+    size_t product;
+    return size_multiply(a, b, &product) ? product : SIZE_MAX;
+}
+
+int layer_length(int64_t length) {
+    return length > INT_MAX ? INT_MAX : (int)length;
 }
 
 const float *layer_weights_for_pass(layer *l) {
-    const parameter *weights = find(l, "weights");
+    const parameter *weights = layer_parameter(l, "weights");
     if (!l->transform) return weights->values;
     l->transform(l->transform_user, l, weights->values, l->transformed_weights, weights->count);
     return l->transformed_weights;
 }
 
 bool layer_set_weight_transform(layer *l, darknet_weight_transform function, void *user) {
-    const parameter *weights = find(l, "weights");
+    const parameter *weights = layer_parameter(l, "weights");
     if (!weights) return false;
     if (function && !l->transformed_weights)
         l->transformed_weights = memory_allocate(weights->count, sizeof(float));
@@ -128,6 +154,35 @@ bool layer_set_inputs(layer *l, const int *references, size_t count, const char 
     l->input_count = (int)count;
     l->in = layer_input_shape(l, 0);
     return good;
+}
+
+bool layer_set_from(layer *l, const cfg_section *s, layer_context *context) {
+    int *from = NULL;
+    size_t count = section_int_list(s, "from", &from, context->diagnostics);
+    int *references = malloc((count + 1) * sizeof *references);
+    bool good = count && references;
+    if (!section_has(s, "from"))
+        diagnostics_error(context->diagnostics,
+                          LAYER_AT "from: is missing: it names the other layer that [%s] reads",
+                          section_path(s), section_line(s), section_name(s));
+    if (good) {
+        references[0] = -1;
+        for (size_t i = 0; i < count; i++) references[i + 1] = from[i];
+        good = layer_set_inputs(l, references, count + 1, "from", context);
+    }
+    free(references);
+    free(from);
+    return good;
+}
+
+void layer_window_error(const layer *l, const cfg_section *s, int size, int padding, diagnostics *d) {
+    char source[32] = "the network's input";
+    if (l->inputs[0] >= 0) (void)snprintf(source, sizeof source, "layer %d", l->inputs[0]);
+    diagnostics_error(
+        d,
+        LAYER_AT "size: a window of %dx%d does not fit the %dx%d input with padding %d (layer %d reads %s)",
+        section_path(s), section_key_line(s, "size"), size, size, l->in.width, l->in.height, padding,
+        l->index, source);
 }
 
 tensor_shape layer_input_shape(const layer *l, int k) {

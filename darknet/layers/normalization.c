@@ -9,21 +9,50 @@
 
 enum { ARRAYS = 10 };
 
-bool channel_tail_create(channel_tail *t, size_t channels, bool normalize, batch_norm_form form,
+void channel_tail_set_up(channel_tail *t, size_t channels, bool normalize, batch_norm_form form,
                          activation_kind activation) {
-    size_t stride = size_round_up(channels, MEMORY_ALIGNMENT / sizeof(float));
     *t = (channel_tail){.channels = channels, .normalize = normalize, .form = form, .activation = activation};
-    t->arrays = memory_allocate_zeroed(stride * ARRAYS, sizeof(float));
-    if (!t->arrays) return false;
-    float **places[ARRAYS] = {&t->scale, &t->shift, &t->mean, &t->m2,     &t->deviation,
-                              &t->a,     &t->b,     &t->c,    &t->sum_dz, &t->sum_dz_x};
-    for (size_t i = 0; i < ARRAYS; i++) *places[i] = t->arrays + i * stride;
-    return true;
 }
 
-void channel_tail_destroy(channel_tail *t) {
-    memory_free(t->arrays);
-    *t = (channel_tail){0};
+void channel_tail_add_parameters(const channel_tail *t, layer *l) {
+    if (!t->normalize) return;
+    layer_add_parameter(l, "scales", t->channels, true, false);
+    layer_add_parameter(l, "rolling_mean", t->channels, false, false);
+    layer_add_parameter(l, "rolling_variance", t->channels, false, false);
+}
+
+void channel_tail_initialize(const channel_tail *t, layer *l) {
+    float *scales = layer_values(l, "scales");
+    for (size_t k = 0; scales && k < t->channels; k++) scales[k] = 1.0f;
+    l->fresh_statistics = t->normalize;
+}
+
+static size_t array_stride(const channel_tail *t) {
+    return size_round_up(t->channels, MEMORY_ALIGNMENT / sizeof(float));
+}
+
+void channel_tail_plan(channel_tail *t, layer *l) {
+    t->arrays = layer_request(l, array_stride(t) * ARRAYS * sizeof(float), BUFFER_PERMANENT);
+}
+
+/* The memory is the network's, known since it was placed. */
+static void bind(channel_tail *t, const layer *l) {
+    float **places[ARRAYS] = {&t->scale, &t->shift, &t->mean, &t->m2,     &t->deviation,
+                              &t->a,     &t->b,     &t->c,    &t->sum_dz, &t->sum_dz_x};
+    for (size_t i = 0; i < ARRAYS; i++)
+        *places[i] = (float *)layer_buffer(l, t->arrays) + i * array_stride(t);
+}
+
+channel_moments channel_tail_moments(channel_tail *t, const layer *l) {
+    bind(t, l);
+    return (channel_moments){t->mean, t->m2};
+}
+
+channel_map channel_tail_map(channel_tail *t, layer *l, const pass *p, size_t pixels, const float *raw) {
+    if (!t->normalize || !(p->training || p->batch_statistics)) return channel_tail_inference_map(t, l);
+    channel_moments moments = channel_tail_moments(t, l);
+    channel_moments_compute(pixels, t->channels, raw, &moments, p->workspace, p->threads);
+    return channel_tail_training_map(t, l, pixels);
 }
 
 void batch_norm_epsilons(batch_norm_form form, float *inside, float *outside) {
@@ -57,6 +86,7 @@ channel_map channel_tail_inference_map(channel_tail *t, const layer *l) {
     float inside, outside;
     batch_norm_epsilons(t->form, &inside, &outside);
     const float *mean = layer_values(l, "rolling_mean"), *variance = layer_values(l, "rolling_variance");
+    bind(t, l);
     for (size_t k = 0; k < t->channels; k++) {
         t->mean[k] = mean[k];
         t->deviation[k] = sqrtf(fmaxf(variance[k], 0.0f) + inside) + outside;
@@ -72,7 +102,8 @@ channel_map channel_tail_training_map(channel_tail *t, layer *l, size_t pixels) 
     if (!t->normalize) return bias_map(t, l);
     float inside, outside;
     batch_norm_epsilons(t->form, &inside, &outside);
-    float keep = l->fresh_statistics ? 0.0f : (t->form == BATCH_NORM_ALEXEY ? .9f : .99f);
+    layer *owner = l->shared ? l->shared : l;
+    float keep = owner->fresh_statistics ? 0.0f : (t->form == BATCH_NORM_ALEXEY ? .9f : .99f);
     float *mean = layer_values(l, "rolling_mean"), *variance = layer_values(l, "rolling_variance");
     for (size_t k = 0; k < t->channels; k++) {
         float v = batch_variance(t, k, pixels);
@@ -80,7 +111,7 @@ channel_map channel_tail_training_map(channel_tail *t, layer *l, size_t pixels) 
         mean[k] = keep * mean[k] + (1.0f - keep) * t->mean[k];
         variance[k] = keep * variance[k] + (1.0f - keep) * v;
     }
-    l->fresh_statistics = false;
+    owner->fresh_statistics = false;
     return normalized_map(t, l);
 }
 
@@ -110,6 +141,7 @@ void channel_tail_backward(channel_tail *t, const layer *l, size_t pixels, lazy_
     float *biases = layer_gradient(l, "biases"), *scales = layer_gradient(l, "scales");
     g->a = g->b = g->c = NULL;
     if (!t->normalize && !biases) return;
+    bind(t, l);
     lazy_gradient_reduce(pixels, t->channels, g, t->normalize ? t->mean : NULL, t->sum_dz,
                          t->normalize ? t->sum_dz_x : NULL, workspace, threads);
     for (size_t k = 0; k < t->channels && biases; k++) biases[k] += t->sum_dz[k];

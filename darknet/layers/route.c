@@ -16,8 +16,8 @@ static int slice_channels(const layer *l, int k) {
 
 static void join_shapes(layer *l, const cfg_section *s, diagnostics *d) {
     const route *state = l->state;
+    int64_t channels = 0;
     l->out = layer_input_shape(l, 0);
-    l->out.channels = 0;
     for (int k = 0; k < l->input_count; k++) {
         tensor_shape shape = layer_input_shape(l, k);
         if (shape.height != l->out.height || shape.width != l->out.width)
@@ -29,8 +29,9 @@ static void join_shapes(layer *l, const cfg_section *s, diagnostics *d) {
             diagnostics_error(d, LAYER_AT "groups: %d does not divide the %d channels of layer %d",
                               section_path(s), section_key_line(s, "groups"), state->groups, shape.channels,
                               l->inputs[k]);
-        l->out.channels += slice_channels(l, k);
+        channels += slice_channels(l, k);
     }
+    l->out.channels = layer_length(channels);
 }
 
 static void parse(layer *l, const cfg_section *s, layer_context *context) {

@@ -4,13 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "layers/layer.h"
+#include "layers/activated.h"
+#include "layers/shortcut_weights.h"
 #include "layers/types.h"
 
 typedef struct shortcut {
     float alpha, beta;
-    activation_kind activation;
-    int sum, activated; /* buffers; activated is the sum itself when the activation is linear */
+    activated end;
+    shortcut_weights weights;
 } shortcut;
 
 static bool same_shape(tensor_shape a, tensor_shape b) {
@@ -23,20 +24,28 @@ static bool all_same(const layer *l) {
     return true;
 }
 
+/* Darknet's rule: the whole parts of the ratios must agree; where they are not whole themselves the overlap
+ * is the top left. */
 static void check_shapes(const layer *l, const cfg_section *s, diagnostics *d) {
     for (int k = 1; k < l->input_count; k++) {
         tensor_shape a = l->in, b = layer_input_shape(l, k);
-        bool up =
-            b.height % a.height == 0 && b.width % a.width == 0 && b.height / a.height == b.width / a.width;
-        bool down =
-            a.height % b.height == 0 && a.width % b.width == 0 && a.height / b.height == a.width / b.width;
-        if (!up && !down)
+        int line = section_key_line(s, "from");
+        bool agree = b.height / a.height == b.width / a.width && a.height / b.height == a.width / b.width;
+        bool whole = b.height >= a.height ? b.height % a.height == 0 && b.width % a.width == 0
+                                          : a.height % b.height == 0 && a.width % b.width == 0;
+        if (!agree)
             diagnostics_error(
                 d,
                 LAYER_AT
                 "from: layer %d gives %dx%dx%d, which is no whole multiple of the %dx%dx%d of layer %d",
-                section_path(s), section_key_line(s, "from"), l->inputs[k], b.width, b.height, b.channels,
-                a.width, a.height, a.channels, l->inputs[0]);
+                section_path(s), line, l->inputs[k], b.width, b.height, b.channels, a.width, a.height,
+                a.channels, l->inputs[0]);
+        else if (!whole)
+            diagnostics_warning(d,
+                                LAYER_AT "from: layer %d gives %dx%d, no whole multiple of the %dx%d of "
+                                         "layer %d: the sum covers a corner of it",
+                                section_path(s), line, l->inputs[k], b.width, b.height, a.width, a.height,
+                                l->inputs[0]);
     }
 }
 
@@ -47,35 +56,25 @@ static void parse(layer *l, const cfg_section *s, layer_context *context) {
     l->out = l->in;
     state->alpha = (float)section_number(s, "alpha", 1.0, -1e6, 1e6, d);
     state->beta = (float)section_number(s, "beta", 1.0, -1e6, 1e6, d);
-    state->activation = layer_parse_activation(s, "activation", "linear", d);
-    l->modifies_delta = state->activation != ACTIVATION_LINEAR;
-    const char *weights = section_string(s, "weights_type", "none");
-    if (weights[0] != 'n')
-        diagnostics_error(d, LAYER_AT "weights_type: \"%s\" is not supported, only none", section_path(s),
-                          section_key_line(s, "weights_type"), weights);
-    int *from = NULL;
-    size_t count = section_int_list(s, "from", &from, d);
-    int *references = malloc((count + 1) * sizeof *references);
-    if (!count)
-        diagnostics_error(d, LAYER_AT "from: is missing: it names the layer to add", section_path(s),
-                          section_line(s));
-    if (count && references) {
-        references[0] = -1;
-        for (size_t i = 0; i < count; i++) references[i + 1] = from[i];
-        if (layer_set_inputs(l, references, count + 1, "from", context)) check_shapes(l, s, d);
-    }
-    free(references);
-    free(from);
+    activated_parse(&state->end, l, s, "linear", d);
+    if (layer_set_from(l, s, context)) check_shapes(l, s, d);
+    shortcut_weights_parse(&state->weights, l, s, d);
+    if (state->weights.used && (state->alpha != 1.0f || state->beta != 1.0f))
+        diagnostics_error(d, LAYER_AT "alpha, beta: with weights_type the weights are the factors",
+                          section_path(s), section_line(s));
+}
+
+static void initialize(layer *l, uint64_t seed) {
+    (void)seed;
+    const shortcut *state = l->state;
+    shortcut_weights_initialize(&state->weights, l);
 }
 
 static void plan(layer *l, size_t batch, bool training, int threads) {
     (void)threads;
     shortcut *state = l->state;
-    size_t bytes = batch * tensor_size(l->out) * sizeof(float);
-    buffer_life life = training ? BUFFER_TRAINING : BUFFER_FORWARD;
-    bool separate = training && state->activation != ACTIVATION_LINEAR && !l->lazy_output;
-    state->sum = layer_request(l, bytes, life);
-    state->activated = separate ? layer_request(l, bytes, life) : state->sum;
+    activated_plan(&state->end, l, batch, training);
+    shortcut_weights_plan(&state->weights, l, batch);
     if (!all_same(l))
         for (int k = 1; k < l->input_count; k++)
             layer_want_workspace(l, batch * tensor_size(layer_input_shape(l, k)) * sizeof(float));
@@ -126,10 +125,12 @@ static void add_from(const layer *l, const pass *p, int k, float *sum) {
 
 static void forward(layer *l, const pass *p) {
     shortcut *state = l->state;
-    float *sum = layer_buffer(l, state->sum);
+    float *sum = activated_raw(&state->end, l);
     size_t pixels = p->batch * tensor_pixels(l->out), channels = (size_t)l->out.channels;
     lazy_tensor in = layer_input(l, p, 0);
-    if (all_same(l)) {
+    if (state->weights.used) {
+        shortcut_weights_forward(&state->weights, l, sum, p);
+    } else if (all_same(l)) {
         for (int k = 1; k < l->input_count; k++) {
             lazy_tensor from = layer_input(l, p, k), so_far = {.data = sum};
             lazy_tensor_add(pixels, channels, k == 1 ? state->alpha : 1.0f, k == 1 ? &in : &so_far,
@@ -139,17 +140,13 @@ static void forward(layer *l, const pass *p) {
         lazy_tensor_store(pixels, channels, &in, sum, p->threads);
         for (int k = 1; k < l->input_count; k++) add_from(l, p, k, sum);
     }
-    l->output = (lazy_tensor){.data = sum, .map = {.activation = state->activation}};
-    if (state->activation == ACTIVATION_LINEAR || (p->training && l->lazy_output)) return;
-    float *activated = layer_buffer(l, state->activated);
-    lazy_tensor_store(pixels, channels, &l->output, activated, p->threads);
-    l->output = (lazy_tensor){.data = activated};
+    activated_forward(&state->end, l, p);
 }
 
 static bool shares_delta(const layer *l) {
     const shortcut *state = l->state;
-    return state->activation == ACTIVATION_LINEAR && state->alpha == 1.0f && state->beta == 1.0f &&
-           all_same(l);
+    return state->end.kind == ACTIVATION_LINEAR && state->alpha == 1.0f && state->beta == 1.0f &&
+           !state->weights.used && all_same(l);
 }
 
 /* Adds (or writes) the delta of input k; where it is not on the overlap, input 0 gets the delta itself, a
@@ -181,11 +178,10 @@ static void push_delta(const layer *l, const pass *p, int k, float *target, bool
 
 static void backward(layer *l, const pass *p) {
     shortcut *state = l->state;
-    size_t pixels = p->batch * tensor_pixels(l->out), channels = (size_t)l->out.channels;
-    if (state->activation != ACTIVATION_LINEAR) {
-        lazy_gradient g = {
-            .delta = l->delta, .data = layer_buffer(l, state->sum), .map = {.activation = state->activation}};
-        lazy_gradient_store(pixels, channels, &g, l->delta, false, p->threads);
+    activated_backward(&state->end, l, p);
+    if (state->weights.used) {
+        shortcut_weights_backward(&state->weights, l, p);
+        return;
     }
     for (int k = 0; k < l->input_count; k++) {
         float *target = layer_input_delta(l, k);
@@ -197,8 +193,7 @@ static void describe(const layer *l, darknet_layer_info *info) {
     const shortcut *state = l->state;
     info->alpha = state->alpha;
     info->beta = state->beta;
-    info->activation = activation_name(state->activation);
-    info->activation_function = layer_activation_function(state->activation);
+    activated_describe(&state->end, info);
 }
 
 static void destroy(layer *l) {
@@ -208,6 +203,7 @@ static void destroy(layer *l) {
 const layer_type layer_shortcut = {.name = "shortcut",
                                    .reads_lazy = true,
                                    .parse = parse,
+                                   .initialize = initialize,
                                    .plan = plan,
                                    .forward = forward,
                                    .backward = backward,

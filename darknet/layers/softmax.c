@@ -32,10 +32,18 @@ static void parse(layer *l, const cfg_section *s, layer_context *context) {
     }
 }
 
+/* Groups are of the values in C,H,W order: for an image of several pixels that is not the order of the
+ * memory. */
+static bool groups_planes(const layer *l) {
+    const softmax *state = l->state;
+    return state->groups > 1 && !state->spatial && tensor_pixels(l->out) > 1;
+}
+
 static void plan(layer *l, size_t batch, bool training, int threads) {
     (void)threads;
     layer_request(l, batch * tensor_size(l->out) * sizeof(float),
                   training ? BUFFER_TRAINING : BUFFER_FORWARD);
+    if (groups_planes(l)) layer_want_workspace(l, batch * tensor_size(l->out) * sizeof(float));
 }
 
 static double cross_entropy(const float *predicted, const float *truth, size_t count) {
@@ -53,7 +61,11 @@ static void forward(layer *l, const pass *p) {
     size_t outputs = tensor_size(l->out);
     lazy_tensor_store(p->batch * tensor_pixels(l->in), (size_t)l->in.channels, &in, out, p->threads);
     size_t columns = state->spatial ? (size_t)l->in.channels : outputs / (size_t)state->groups;
-    softmax_rows(p->batch * outputs / columns, columns, out, state->temperature, out, p->threads);
+    size_t pixels = tensor_pixels(l->out), channels = (size_t)l->out.channels;
+    float *values = groups_planes(l) ? p->workspace : out;
+    if (values != out) nhwc_to_nchw(p->batch, channels, pixels, out, values, p->threads);
+    softmax_rows(p->batch * outputs / columns, columns, values, state->temperature, values, p->threads);
+    if (values != out) nchw_to_nhwc(p->batch, channels, pixels, values, out, p->threads);
     l->output = (lazy_tensor){.data = out};
     if (p->truth && !state->noloss && p->loss) *p->loss += cross_entropy(out, p->truth, p->batch * outputs);
 }

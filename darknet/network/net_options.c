@@ -60,6 +60,7 @@ static void parse_schedule(const cfg_section *s, net_options *o, diagnostics *d)
     o->beta2 = section_number(s, "B2", .999, 0.0, 1.0, d);
     o->adam_epsilon = section_number(s, "eps", 1e-7, 0.0, 1.0, d);
     o->nesterov = section_flag(s, "nesterov", false, d);
+    o->clip = section_number(s, "clip", 0.0, 0.0, 1e9, d);
     o->ema = section_number(s, "ema", 0.0, 0.0, .9999999, d);
 }
 
@@ -145,7 +146,7 @@ static void parse_shape(const cfg_section *s, net_options *o, diagnostics *d) {
 
 void net_options_parse(const cfg_section *s, net_options *o, diagnostics *d) {
     *o = (net_options){0};
-    static const char *const ignored[] = {"time_steps", "notruth", "random", "clip", "decay_schedule"};
+    static const char *const ignored[] = {"time_steps", "notruth", "random", "decay_schedule"};
     for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++) (void)section_string(s, ignored[i], NULL);
     o->batch = section_int(s, "batch", 1, 1, 1 << 20, d);
     o->subdivisions = section_int(s, "subdivisions", 1, 1, 1 << 20, d);

@@ -90,8 +90,7 @@ static const layer_type *type_of(const network *net, const cfg_section *s, diagn
 
 static void read_common_keys(layer *l, const cfg_section *s, diagnostics *d) {
     l->learning_rate_factor = (float)section_number(s, "learning_rate", 1.0, 0.0, 1e6, d);
-    l->clip = (float)section_number(s, "clip", 0.0, 0.0, 1e9, d);
-    if (l->clip > 0.0f) l->modifies_delta = true;
+    l->clip = (float)section_number(s, "clip", l->net->options.clip, 0.0, 1e9, d);
     l->only_forward = section_flag(s, "onlyforward", false, d);
     l->stop_backward = section_flag(s, "stopbackward", false, d);
     l->dont_save = section_flag(s, "dontsave", false, d);
@@ -105,10 +104,19 @@ static void read_common_keys(layer *l, const cfg_section *s, diagnostics *d) {
             (void)section_string(s, *key, NULL);
 }
 
+/* Stands where a section is no layer, so that the layers behind it are checked, too. */
+static void parse_nothing(layer *l, const cfg_section *s, layer_context *context) {
+    (void)s;
+    (void)context;
+    l->out = l->in;
+}
+
+static const layer_type layer_unknown = {.name = "unknown", .parse = parse_nothing};
+
 static bool parse_layer(network *net, int index, cfg_section *s, diagnostics *d) {
     layer *l = &net->layers[index];
     const layer_type *type = type_of(net, s, d);
-    if (!type) return false;
+    if (!type) type = &layer_unknown;
     *l = (layer){.type = type, .net = net, .index = index, .line = section_line(s), .section = s};
     l->inputs = malloc(sizeof *l->inputs);
     if (!l->inputs) return false;
@@ -121,12 +129,14 @@ static bool parse_layer(network *net, int index, cfg_section *s, diagnostics *d)
                              .batch_norm_form = net->options.bn};
     type->parse(l, s, &context);
     read_common_keys(l, s, d);
-    section_report_unknown(s, d);
-    size_t outputs = 0;
-    if (!size_multiply((size_t)l->out.height * (size_t)l->out.width, (size_t)l->out.channels, &outputs) ||
-        outputs > SIZE_MAX / 64)
+    if (type != &layer_unknown) section_report_unknown(s, d);
+    size_t outputs =
+        layer_product(layer_product((size_t)l->out.height, (size_t)l->out.width), (size_t)l->out.channels);
+    if (outputs > LAYER_MOST_VALUES) {
         diagnostics_error(d, LAYER_AT "[%s]: its output of %dx%dx%d is too large", section_path(s),
                           section_line(s), section_name(s), l->out.width, l->out.height, l->out.channels);
+        l->out = (tensor_shape){1, 1, 1};
+    }
     return l->state != NULL || !type->destroy;
 }
 
@@ -171,14 +181,31 @@ static bool fail_with(const diagnostics *d, error *e) {
     return error_set(e, "out of memory");
 }
 
-static bool allocate_parameters(network *net, error *e) {
-    size_t total = 0;
-    for (int i = 0; i < net->layer_count; i++)
-        for (int j = 0; j < net->layers[i].parameter_count; j++) total += net->layers[i].parameters[j].count;
+/* That no layer alone is beyond the limit: behind this, sums of sizes do not overflow. */
+static bool check_sizes(network *net, uint64_t limit, error *e) {
+    uint64_t values = limit / sizeof(float), total = 0;
+    for (int i = 0; i < net->layer_count; i++) {
+        const layer *l = &net->layers[i];
+        uint64_t outputs = layer_product(tensor_size(l->out), net->pass_batch), parameters = 0;
+        for (int j = 0; j < l->parameter_count && parameters <= values; j++) {
+            uint64_t count = l->parameters[j].count;
+            parameters += count < values ? count : values + 1;
+        }
+        total += parameters;
+        if (outputs > values || total > values)
+            return error_set(
+                e, LAYER_AT "[%s]: wants %.1f MB of memory for its %s%s, more than the %.1f MB allowed",
+                layer_at(l), section_name(l->section),
+                4e-6 * (double)(outputs > values ? outputs : parameters),
+                outputs > values ? "output" : "parameters",
+                outputs > values ? "; lower batch or raise subdivisions" : "", (double)limit / 1e6);
+    }
     net->parameter_total = total;
-    if (total > SIZE_MAX / 64 || total * sizeof(float) > machine_memory_bytes())
-        return error_set(e, "%s: its %zu parameters do not fit this machine's memory", cfg_path(net->source),
-                         total);
+    return true;
+}
+
+static bool allocate_parameters(network *net, error *e) {
+    size_t total = net->parameter_total;
     net->values = memory_allocate_zeroed(total, sizeof(float));
     net->gradients = net->training ? memory_allocate_zeroed(total, sizeof(float)) : NULL;
     if (!net->values || (net->training && !net->gradients))
@@ -212,7 +239,10 @@ static bool build(network *net, const network_settings *settings, diagnostics *d
     if (settings->has_seed) net->options.seed = settings->seed;
     int default_batch = net->training ? net->options.batch / net->options.subdivisions : 1;
     net->pass_batch = (size_t)(settings->pass_batch > 0 ? settings->pass_batch : default_batch);
-    if (!allocate_parameters(net, e)) return false;
+    if (!check_sizes(net, settings->max_memory_bytes ? settings->max_memory_bytes : machine_memory_bytes(),
+                     e) ||
+        !allocate_parameters(net, e))
+        return false;
     freeze_before_stop(net);
     for (int i = 0; i < net->layer_count; i++)
         if (net->layers[i].type->initialize)
@@ -314,13 +344,10 @@ void layer_get_info(const layer *l, darknet_layer_info *info) {
 }
 
 bool layer_get_parameter(const layer *l, const char *name, darknet_parameter *p) {
-    for (int i = 0; i < l->parameter_count; i++) {
-        const parameter *own = &l->parameters[i];
-        if (strcmp(own->name, name) != 0) continue;
-        *p = (darknet_parameter){.values = own->values, .gradient = own->gradient, .count = own->count};
-        return true;
-    }
-    return false;
+    const parameter *own = layer_parameter(l, name);
+    if (!own) return false;
+    *p = (darknet_parameter){.values = own->values, .gradient = own->gradient, .count = own->count};
+    return true;
 }
 
 const char *layer_option(const layer *l, const char *key) {

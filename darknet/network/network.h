@@ -1,4 +1,5 @@
-/* Network: layers built from a cfg, their parameters and memory, forward and backward passes, weight files. */
+/* Network: layers built from a cfg, their parameters and memory, forward and backward passes, weight files.
+ */
 #ifndef DARKNET_NETWORK_NETWORK_H
 #define DARKNET_NETWORK_NETWORK_H
 
@@ -37,7 +38,8 @@ typedef struct net_options {
     int64_t sgdr_cycle;
     bool adam, nesterov;
     double beta1, beta2, adam_epsilon;
-    double ema; /* decay of the moving average of weights, 0 off */
+    double clip; /* weights are held within +-clip; 0 off */
+    double ema;  /* decay of the moving average of weights, 0 off */
     batch_norm_form bn;
     uint64_t seed;
     /* augmentation */
@@ -45,7 +47,7 @@ typedef struct net_options {
     float angle, aspect, saturation, exposure, hue;
     bool flip, center;
     float mixup, cutmix;
-    float label_smooth_eps; /* truth 1 - eps, the others eps / (classes - 1) */
+    float label_smooth_eps;  /* truth 1 - eps, the others eps / (classes - 1) */
     float *mean, *deviation; /* [channels] or NULL */
 } net_options;
 
@@ -80,17 +82,18 @@ typedef struct network_settings {
     int pass_batch; /* 0: the cfg's batch / subdivisions in training, 1 otherwise */
     int threads;    /* 0: all processors */
     bool has_seed;
-    uint64_t seed;  /* beats [net] seed */
-    uint64_t max_memory_bytes; /* 0: the machine's */
+    uint64_t seed;                              /* beats [net] seed */
+    uint64_t max_memory_bytes;                  /* 0: the machine's */
     const darknet_extension *const *extensions; /* must outlive the network */
     size_t extension_count;
-    /* Keys that a command line sets over the cfg's, "section.key" = value pairs. A section that is absent is left out unless it is "net". */
+    /* Keys that a command line sets over the cfg's, "section.key" = value pairs. A section that is absent is
+     * left out unless it is "net". */
     const char *const (*overrides)[2];
     size_t override_count;
 } network_settings;
 
-/* Reads the cfg, checks every layer (all mistakes go to d), then allocates. NULL and a sentence in e (the first mistake
- * and how many more) when anything was wrong. Parameters have their initial values. */
+/* Reads the cfg, checks every layer (all mistakes go to d), then allocates. NULL and a sentence in e (the
+ * first mistake and how many more) when anything was wrong. Parameters have their initial values. */
 network *network_create(const char *cfg_path, const network_settings *settings, diagnostics *d, error *e);
 void network_destroy(network *net);
 
@@ -111,19 +114,23 @@ const layer *network_output_layer(const network *net);
 int network_outputs(const network *net);
 bool network_has_loss(const network *net);
 
-/* Called with a layer's values in inference: before its activation (only where that is a separate step of the layer) and its output. */
-typedef void (*layer_observer)(void *user, const layer *l, bool before_activation, const float *values, size_t count);
-void network_forward_observed(network *net, const float *images, size_t batch, layer_observer observe, void *user);
+/* Called with a layer's values in inference: before its activation (only where that is a separate step of the
+ * layer) and its output. */
+typedef void (*layer_observer)(void *user, const layer *l, bool before_activation, const float *values,
+                               size_t count);
+void network_forward_observed(network *net, const float *images, size_t batch, layer_observer observe,
+                              void *user);
 
-/* An inference pass in which every batch norm normalises by this batch's own moments and leaves them as its rolling
- * statistics (of the batch alone; the variance with divisor n - 1): how statistics are estimated anew for changed weights. */
+/* An inference pass in which every batch norm normalises by this batch's own moments and leaves them as its
+ * rolling statistics (of the batch alone; the variance with divisor n - 1): how statistics are estimated anew
+ * for changed weights. */
 void network_forward_batch_statistics(network *net, const float *images, size_t batch);
 
-/* images: [batch][height][width][channels]. The answer stays in the network: network_output_layer(net)->output.data,
- * [batch][outputs], plain, until the next pass. */
+/* images: [batch][height][width][channels]. The answer stays in the network:
+ * network_output_layer(net)->output.data, [batch][outputs], plain, until the next pass. */
 void network_forward(network *net, const float *images, size_t batch);
-/* Forward, loss and backward of one pass; gradients are added to. Returns the pass's loss: summed over its images,
- * averaged over the loss layers. truth: [batch][outputs]. */
+/* Forward, loss and backward of one pass; gradients are added to. Returns the pass's loss: summed over its
+ * images, averaged over the loss layers. truth: [batch][outputs]. */
 double network_train_pass(network *net, const float *images, const float *truth, size_t batch);
 void network_clear_gradients(network *net);
 
@@ -138,13 +145,13 @@ typedef struct load_report {
     uint64_t seen;
 } load_report;
 
-/* Reads Darknet's format. A short file is an error naming layer and bytes unless it ends at a layer's border and `partial`.
- * A longer one is an error. On error no parameter was changed. seen is set from the file. */
+/* Reads Darknet's format. A short file is an error naming layer and bytes unless it ends at a layer's border
+ * and `partial`. A longer one is an error. On error no parameter was changed. seen is set from the file. */
 bool network_load_weights(network *net, const char *path, bool partial, load_report *report, error *e);
 /* Writes layers [0, upto) (upto < 0: all), atomically. */
 bool network_save_weights(const network *net, const char *path, int upto, error *e);
-/* A second network of the same cfg without training buffers, with this one's values: for hooks that change weights.
- * `net` must outlive it. */
+/* A second network of the same cfg without training buffers, with this one's values: for hooks that change
+ * weights. `net` must outlive it. */
 network *network_clone(const network *net, error *e);
 
 #endif

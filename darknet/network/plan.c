@@ -73,6 +73,7 @@ static void mark_gradients(network *net) {
     for (int i = 0; i < net->layer_count; i++) {
         layer *l = &net->layers[i];
         for (int j = 0; j < l->parameter_count; j++) l->trains = l->trains || l->parameters[j].gradient;
+        if (l->shared) l->trains = layer_gradient(l, "weights") != NULL;
         learns[i] = l->trains;
         for (int k = 0; k < l->input_count && !l->stop_backward; k++)
             if (l->inputs[k] >= 0 && learns[l->inputs[k]]) learns[i] = true;

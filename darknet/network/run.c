@@ -17,7 +17,9 @@ const layer *network_output_layer(const network *net) {
     return &net->layers[0];
 }
 
-int network_outputs(const network *net) { return (int)tensor_size(network_output_layer(net)->out); }
+int network_outputs(const network *net) {
+    return (int)tensor_size(network_output_layer(net)->out);
+}
 
 bool network_has_loss(const network *net) {
     for (int i = 0; i < net->layer_count; i++)
@@ -34,7 +36,8 @@ static void forward_all(const pass *p) {
 }
 
 static pass make_pass(network *net, const float *images, size_t batch, bool training) {
-    if (images != net->input) memcpy(net->input, images, batch * tensor_size(network_input_shape(net)) * sizeof(float));
+    if (images != net->input)
+        memcpy(net->input, images, batch * tensor_size(network_input_shape(net)) * sizeof(float));
     return (pass){.net = net,
                   .batch = batch,
                   .training = training,
@@ -49,7 +52,8 @@ void network_forward(network *net, const float *images, size_t batch) {
     forward_all(&p);
 }
 
-void network_forward_observed(network *net, const float *images, size_t batch, layer_observer observe, void *user) {
+void network_forward_observed(network *net, const float *images, size_t batch, layer_observer observe,
+                              void *user) {
     pass p = make_pass(net, images, batch, false);
     p.observe = observe;
     p.observe_user = user;
@@ -64,13 +68,6 @@ void network_forward_batch_statistics(network *net, const float *images, size_t 
     forward_all(&p);
 }
 
-static void clip_delta(const layer *l, const pass *p) {
-    if (l->clip <= 0.0f || !l->delta) return;
-    size_t count = p->batch * tensor_size(l->out);
-    for (size_t i = 0; i < count; i++)
-        l->delta[i] = l->delta[i] > l->clip ? l->clip : (l->delta[i] < -l->clip ? -l->clip : l->delta[i]);
-}
-
 double network_train_pass(network *net, const float *images, const float *truth, size_t batch) {
     pass p = make_pass(net, images, batch, true);
     double loss = 0.0;
@@ -83,14 +80,15 @@ double network_train_pass(network *net, const float *images, const float *truth,
         losses += l->is_loss;
         if (!l->type->backward || !(l->propagates || l->trains)) continue;
         if (!l->delta && !l->is_loss) continue;
-        clip_delta(l, &p);
         l->type->backward(l, &p);
     }
     net->seen += batch;
     return losses ? loss / losses : 0.0;
 }
 
-void network_clear_gradients(network *net) { memset(net->gradients, 0, net->parameter_total * sizeof(float)); }
+void network_clear_gradients(network *net) {
+    memset(net->gradients, 0, net->parameter_total * sizeof(float));
+}
 
 double network_regularize(network *net, size_t images, double epoch, double progress) {
     double loss = 0.0;

@@ -9,11 +9,13 @@
 #include "core/memory.h"
 #include "network/network.h"
 
-enum { MAJOR = 0, MINOR = 2, REVISION = 0 };
+enum { MAJOR = 0, MINOR = 2, REVISION = 0, REVISION_ALEXEY = 5 };
 
 typedef struct reader {
+    const char *path;
     const unsigned char *bytes;
     size_t size, place;
+    bool transposed; /* of the oldest versions: connected layers' weights are [in][out] */
 } reader;
 
 static bool take(reader *r, void *to, size_t bytes) {
@@ -23,13 +25,13 @@ static bool take(reader *r, void *to, size_t bytes) {
     return true;
 }
 
-static bool read_header(reader *r, const char *path, uint64_t *seen, bool *transposed, error *e) {
+static bool read_header(reader *r, uint64_t *seen, error *e) {
     int32_t version[3];
     if (!take(r, version, sizeof version)) goto small;
     if (version[0] < 0 || version[1] < 0 || version[0] > 2000 || version[1] > 2000)
-        return error_set(e, "%s: is no weight file: its version reads %d.%d.%d", path, version[0], version[1],
-                         version[2]);
-    *transposed = version[0] > 1000 || version[1] > 1000;
+        return error_set(e, "%s: is no weight file: its version reads %d.%d.%d", r->path, version[0],
+                         version[1], version[2]);
+    r->transposed = version[0] > 1000 || version[1] > 1000;
     if (version[0] * 10 + version[1] >= 2 && version[0] < 1000 && version[1] < 1000) {
         if (!take(r, seen, sizeof *seen)) goto small;
         return true;
@@ -39,7 +41,7 @@ static bool read_header(reader *r, const char *path, uint64_t *seen, bool *trans
     *seen = old_seen > 0 ? (uint64_t)old_seen : 0;
     return true;
 small:
-    return error_set(e, "%s: is too short for a weight file: %zu bytes", path, r->size);
+    return error_set(e, "%s: is too short for a weight file: %zu bytes", r->path, r->size);
 }
 
 static bool in_file(const layer *l, const parameter *p) {
@@ -54,40 +56,57 @@ static size_t load_count(const layer *l, const parameter *p) {
     return p->count / filters * (size_t)l->num_load;
 }
 
-static void untranspose(float *matrix, size_t rows, size_t count) {
+/* to[column][row] = from[row][column], value by value from bytes. */
+static void copy_transposed(const unsigned char *from, size_t rows, size_t count, float *to) {
     size_t columns = count / rows;
-    float *copy = malloc(count * sizeof *copy);
-    if (!copy) return;
-    memcpy(copy, matrix, count * sizeof *copy);
     for (size_t r = 0; r < rows; r++)
-        for (size_t c = 0; c < columns; c++) matrix[c * rows + r] = copy[r * columns + c];
-    free(copy);
+        for (size_t c = 0; c < columns; c++)
+            memcpy(&to[c * rows + r], from + (r * columns + c) * sizeof(float), sizeof(float));
 }
 
-static size_t first_not_finite(const float *values, size_t count) {
-    size_t i = 0;
-    while (i < count && isfinite(values[i])) i++;
-    return i;
+static size_t first_not_finite(const unsigned char *values, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        float value;
+        memcpy(&value, values + i * sizeof value, sizeof value);
+        if (!isfinite(value)) return i;
+    }
+    return count;
 }
 
-static bool load_layer(reader *r, const network *net, const layer *l, float *values, bool transposed,
-                       const char *path, error *e) {
+/* Rows of the matrix that the file holds in place of p, transposed; 0 when it holds p as it is. */
+static size_t transposed_rows(const reader *r, const parameter *p) {
+    if (p->flipped_rows) return p->flipped_rows;
+    return r->transposed ? p->transpose_rows : 0;
+}
+
+static bool check_parameter(const reader *r, const network *net, const layer *l, const parameter *p,
+                            error *e) {
+    size_t count = load_count(l, p), left = r->size - r->place;
+    if (left < count * sizeof(float))
+        return error_set(e,
+                         "%s: ends after %zu bytes, inside layer %d (%s, %s:%d), which wants %zu bytes "
+                         "of %s from byte %zu",
+                         r->path, r->size, l->index, l->type->name, cfg_path(net->source), l->line,
+                         count * sizeof(float), p->name, r->place);
+    size_t bad = first_not_finite(r->bytes + r->place, count);
+    if (bad < count)
+        return error_set(e, "%s: value %zu of %s of layer %d (%s, %s:%d) is not a finite number", r->path,
+                         bad, p->name, l->index, l->type->name, cfg_path(net->source), l->line);
+    return true;
+}
+
+/* One layer's arrays, checked, or with apply taken over. */
+static bool walk_layer(reader *r, const network *net, const layer *l, bool apply, error *e) {
     for (int j = 0; j < l->parameter_count; j++) {
         const parameter *p = &l->parameters[j];
         if (!in_file(l, p)) continue;
-        size_t bytes = load_count(l, p) * sizeof(float);
-        float *target = values + (p->values - net->values);
-        if (!take(r, target, bytes))
-            return error_set(e,
-                             "%s: ends after %zu bytes, inside layer %d (%s, %s:%d), which wants %zu bytes "
-                             "of %s from byte %zu",
-                             path, r->size, l->index, l->type->name, cfg_path(net->source), l->line, bytes,
-                             p->name, r->place);
-        size_t bad = first_not_finite(target, bytes / sizeof(float));
-        if (bad < bytes / sizeof(float))
-            return error_set(e, "%s: value %zu of %s of layer %d (%s, %s:%d) is not a finite number", path,
-                             bad, p->name, l->index, l->type->name, cfg_path(net->source), l->line);
-        if (transposed && p->transpose_rows) untranspose(target, p->transpose_rows, p->count);
+        size_t count = load_count(l, p), rows = transposed_rows(r, p);
+        if (!apply && !check_parameter(r, net, l, p, e)) return false;
+        if (apply && rows)
+            copy_transposed(r->bytes + r->place, rows, count, p->values);
+        else if (apply)
+            memcpy(p->values, r->bytes + r->place, count * sizeof(float));
+        r->place += count * sizeof(float);
     }
     return true;
 }
@@ -100,57 +119,61 @@ static void note_kept(load_report *report, const layer *l) {
                        l->index);
 }
 
-static bool load_all(reader *r, const network *net, float *values, bool *loaded, bool transposed,
-                     bool partial, load_report *report, const char *path, error *e) {
+/* All layers, checked against the file, or with apply taken over. */
+static bool walk_all(reader *r, network *net, bool partial, bool apply, load_report *report, error *e) {
     for (int i = 0; i < net->layer_count; i++) {
-        const layer *l = &net->layers[i];
+        layer *l = &net->layers[i];
         if (l->parameter_count == 0) continue;
         bool ended = partial && r->place == r->size && report->loaded > 0;
         if (l->dont_load || ended) {
             note_kept(report, l);
             continue;
         }
-        if (!load_layer(r, net, l, values, transposed, path, e)) return false;
-        loaded[i] = true;
+        if (!walk_layer(r, net, l, apply, e)) return false;
+        if (apply && !l->dont_load_scales) l->fresh_statistics = false;
         report->loaded++;
     }
     if (r->place != r->size)
-        return error_set(e, "%s: has %zu bytes more than %s takes (%zu): it belongs to another network", path,
-                         r->size - r->place, cfg_path(net->source), r->place);
+        return error_set(e, "%s: has %zu bytes more than %s takes (%zu): it belongs to another network",
+                         r->path, r->size - r->place, cfg_path(net->source), r->place);
+    return true;
+}
+
+static bool check_and_apply(reader *r, network *net, bool partial, load_report *report, error *e) {
+    *report = (load_report){0};
+    if (!read_header(r, &report->seen, e)) return false;
+    size_t start = r->place;
+    load_report trial = *report;
+    if (!walk_all(r, net, partial, false, &trial, e)) return false;
+    r->place = start;
+    (void)walk_all(r, net, partial, true, report, e);
+    net->seen = report->seen;
     return true;
 }
 
 bool network_load_weights(network *net, const char *path, bool partial, load_report *report, error *e) {
     load_report own;
-    if (!report) report = &own;
-    *report = (load_report){0};
-    reader r = {0};
+    reader r = {.path = path};
     void *bytes = file_read(path, 0, &r.size, e);
     if (!bytes) return false;
     r.bytes = bytes;
-    float *values = memory_allocate(net->parameter_total, sizeof(float));
-    bool *loaded = calloc((size_t)net->layer_count, sizeof *loaded), transposed = false;
-    bool good = values && loaded;
-    if (!good) error_set(e, "%s: out of memory", path);
-    good = good && read_header(&r, path, &report->seen, &transposed, e);
-    if (good) {
-        memcpy(values, net->values, net->parameter_total * sizeof(float));
-        good = load_all(&r, net, values, loaded, transposed, partial, report, path, e);
-    }
-    if (good) {
-        memcpy(net->values, values, net->parameter_total * sizeof(float));
-        net->seen = report->seen;
-        for (int i = 0; i < net->layer_count; i++)
-            if (loaded[i]) net->layers[i].fresh_statistics = false;
-    }
-    free(loaded);
-    memory_free(values);
+    bool good = check_and_apply(&r, net, partial, report ? report : &own, e);
     free(bytes);
     return good;
 }
 
+static bool write_parameter(file_writer *w, const parameter *p, error *e) {
+    if (!p->flipped_rows) return file_writer_write(w, p->values, p->count * sizeof(float), e);
+    float *flipped = memory_allocate(p->count, sizeof(float));
+    if (!flipped) return error_set(e, "out of memory for %zu weights", p->count);
+    copy_transposed((const unsigned char *)p->values, p->count / p->flipped_rows, p->count, flipped);
+    bool good = file_writer_write(w, flipped, p->count * sizeof(float), e);
+    memory_free(flipped);
+    return good;
+}
+
 static bool write_layers(file_writer *w, const network *net, int upto, error *e) {
-    int32_t version[3] = {MAJOR, MINOR, REVISION};
+    int32_t version[3] = {MAJOR, MINOR, net->options.bn == BATCH_NORM_ALEXEY ? REVISION_ALEXEY : REVISION};
     if (!file_writer_write(w, version, sizeof version, e) ||
         !file_writer_write(w, &net->seen, sizeof net->seen, e))
         return false;
@@ -159,8 +182,7 @@ static bool write_layers(file_writer *w, const network *net, int upto, error *e)
         if (l->dont_save) continue;
         for (int j = 0; j < l->parameter_count; j++) {
             const parameter *p = &l->parameters[j];
-            if (!p->not_in_file && !file_writer_write(w, p->values, p->count * sizeof(float), e))
-                return false;
+            if (!p->not_in_file && !write_parameter(w, p, e)) return false;
         }
     }
     return true;

@@ -50,6 +50,10 @@ static void adam(float *w, const float *gradient, float *first, float *second, s
     }
 }
 
+static void hold_within(float *w, size_t count, float most) {
+    for (size_t i = 0; i < count; i++) w[i] = w[i] > most ? most : w[i] < -most ? -most : w[i];
+}
+
 static void step_parameter(optimizer *o, const layer *l, const parameter *p, step_rule rule) {
     network *net = o->net;
     const net_options *options = &net->options;
@@ -60,6 +64,7 @@ static void step_parameter(optimizer *o, const layer *l, const parameter *p, ste
         adam(p->values, p->gradient, o->velocity + place, o->second + place, p->count, &rule);
     else
         sgd(p->values, p->gradient, o->velocity + place, p->count, &rule, options->nesterov);
+    if (p->decays && l->clip > 0.0f) hold_within(p->values, p->count, l->clip);
 }
 
 static void move_average(optimizer *o) {
