@@ -135,7 +135,8 @@ static bool measure_streams(plugin *p, network *net, const darknet_epoch *epoch,
     stream_figures before, after;
     int threads = network_threads(net);
     bool good = natural && exported && weight_streams_measure(s, threads, natural, &before, e) &&
-                weight_streams_reorder(s, true, threads, e) &&
+                (r->trained_words ? hdloss_layer_give_orders(net, s, e)
+                                  : weight_streams_reorder(s, true, threads, e)) &&
                 weight_streams_measure(s, threads, exported, &after, e) &&
                 write_layers(p, net, epoch, log_path, s, natural, exported, e);
     free(natural);
@@ -162,6 +163,7 @@ bool plugin_on_epoch(void *user, network *net, const darknet_epoch *epoch, const
     if (!p->epoch) return error_set(e, "out of memory");
     p->epoch->epoch = epoch->epoch;
     return array_model_of(p, net, &model, e) && weight_streams_create(&p->epoch->streams, net, &model, e) &&
+           hdloss_layer_give_words(net, &p->epoch->streams, &p->epoch->trained_words, e) &&
            measure_accuracy(net, epoch, p->epoch, columns, e) &&
            measure_streams(p, net, epoch, log_path, p->epoch, columns, e);
 }

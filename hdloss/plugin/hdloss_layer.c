@@ -1,12 +1,14 @@
 /* The [hdloss] layer: passes its input through; once an update it adds the bit-flip loss's gradient to the
- * weights' and gives the loss. The orders that it follows are solved anew from the current weights every few
- * epochs, and are part of a run's state. */
+ * weights' and gives the loss, and it makes new words for the forward pass where those are trained. The
+ * orders that it follows are solved anew from the current weights every few epochs, and are part of a run's
+ * state. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
 #include "layers/external.h"
+#include "trained_words.h"
 
 typedef struct hdloss_layer {
     plugin *plugin;
@@ -14,8 +16,9 @@ typedef struct hdloss_layer {
     bool built;
     weight_streams streams;
     hd_loss_layer *losses;
-    int64_t ordered_epoch; /* the epoch at whose start the orders were solved, -1 never */
-    double last_lambda;
+    trained_words *trained; /* NULL: the forward pass uses the float weights */
+    int64_t ordered_epoch;  /* the epoch at whose start the orders were solved, -1 never */
+    double last_lambda, mu; /* at the last update, at the last trellis */
 } hdloss_layer;
 
 /* ---- the section ---- */
@@ -66,6 +69,9 @@ static void read_settings(hdloss_settings *s, option_reader *r) {
     s->surrogate = (hd_surrogate)read_choice(r, "surrogate", surrogate_names, HD_SURROGATE_EXPECTED);
     s->reorder = (reorder_method)read_choice(r, "reorder", reorder_names, REORDER_BOTH);
     s->reorder_every = (int)read_number(r, "reorder_every", 0, 0, 1e6);
+    s->train_mu = read_number(r, "train_mu", 0.0, 0.0, 1e12);
+    s->trellis_every = (int)read_number(r, "trellis_every", 8.0, 1.0, 1e6);
+    s->pull = read_number(r, "pull", 0.0, 0.0, 1e6);
     const char *accelerator = r->option(r->section, "accelerator");
     if (accelerator) (void)snprintf(s->accelerator, sizeof s->accelerator, "%s", accelerator);
 }
@@ -84,6 +90,7 @@ static bool create(void *user, const char *(*option)(void *section, const char *
 
 static void destroy(void *state) {
     hdloss_layer *own = state;
+    if (own) trained_words_destroy(own->trained);
     if (own) weight_streams_free(&own->streams);
     if (own) free(own->losses);
     free(own);
@@ -110,18 +117,38 @@ static bool build(hdloss_layer *own, network *net, error *e) {
                           &h))
             return from_hd(&h, e);
     }
+    if (own->settings.train_mu > 0.0 &&
+        !(own->trained = trained_words_create(&own->streams, own->settings.by_energy, e)))
+        return false;
     own->built = true;
     return true;
 }
 
-/* Solves the orders anew where they are due. */
-static bool follow_orders(hdloss_layer *own, const network *net, double epoch, error *e) {
+/* Whether the orders are to be solved anew; they count as solved from here on. */
+static bool orders_are_due(hdloss_layer *own, double epoch) {
     const hdloss_settings *s = &own->settings;
-    if (s->reorder_every == 0) return true;
+    if (s->reorder_every == 0) return false;
     int64_t now = (int64_t)floor(epoch);
-    if (own->ordered_epoch >= 0 && now < own->ordered_epoch + s->reorder_every) return true;
+    if (own->ordered_epoch >= 0 && now < own->ordered_epoch + s->reorder_every) return false;
     own->ordered_epoch = now;
-    return weight_streams_reorder(&own->streams, true, network_threads(net), e);
+    return true;
+}
+
+/* The trellis begins gently, at a hundred times the mu, and reaches it when the ramp ends. */
+static double mu_now(const hdloss_settings *s, double epoch) {
+    double share = s->ramp_epochs > 0.0 ? fmin(1.0, epoch / s->ramp_epochs) : 1.0;
+    return s->train_mu * pow(100.0, 1.0 - share);
+}
+
+static bool refresh_words(hdloss_layer *own, const network *net, size_t images, double epoch, error *e) {
+    const hdloss_settings *s = &own->settings;
+    trained_words *t = own->trained;
+    bool first = t->age < 0;
+    if (!first && s->pull > 0.0) trained_words_pull(t, s->pull, images);
+    if (!first && ++t->age < s->trellis_every) return true;
+    own->mu = mu_now(s, epoch);
+    return trained_words_solve(t, own->mu, orders_are_due(own, epoch), network_threads(net), e) &&
+           (!first || trained_words_attach(t, e));
 }
 
 /* Geometric from sigma_start to sigma_end, in 20 steps, so that the table of probabilities is made seldom. */
@@ -130,27 +157,44 @@ static double sigma_now(const hdloss_settings *s, double progress) {
     return s->sigma_start * pow(s->sigma_end / s->sigma_start, share);
 }
 
-static double regularize(void *state, network *net, size_t images, double epoch, double progress) {
-    hdloss_layer *own = state;
+/* lambda times the surrogate's loss; NAN after a failure. */
+static double surrogate_loss(hdloss_layer *own, const network *net, size_t images, double epoch,
+                             double progress) {
     const hdloss_settings *s = &own->settings;
     error e = {0};
     hd_error h = {0};
-    if (s->lambda <= 0.0) return 0.0;
     double lambda = s->ramp_epochs > 0.0 ? s->lambda * fmin(1.0, epoch / s->ramp_epochs) : s->lambda;
     own->last_lambda = lambda;
-    if ((!own->built && !build(own, net, &e)) || !weight_streams_quantise(&own->streams, &e) ||
-        !follow_orders(own, net, epoch, &e))
+    int threads = network_threads(net);
+    if (!weight_streams_quantise(&own->streams, &e) ||
+        (!own->trained && orders_are_due(own, epoch) &&
+         !weight_streams_reorder(&own->streams, true, threads, &e)))
         return NAN;
     hd_loss_options options = {.surrogate = s->surrogate,
                                .sigma = sigma_now(s, progress),
                                .gradient_scale = -lambda * (double)images,
-                               .threads = network_threads(net)};
+                               .threads = threads};
     double loss = 0.0;
-    if (!hd_loss(own->losses, own->streams.count, &options, &loss, &h)) return NAN;
-    return lambda * loss;
+    return hd_loss(own->losses, own->streams.count, &options, &loss, &h) ? lambda * loss : NAN;
 }
 
-/* ---- state: the epoch of the orders, then each layer's orders ---- */
+static double regularize(void *state, network *net, size_t images, double epoch, double progress) {
+    hdloss_layer *own = state;
+    const hdloss_settings *s = &own->settings;
+    error e = {0};
+    if (s->lambda <= 0.0 && s->train_mu <= 0.0) return 0.0;
+    if (!own->built && !build(own, net, &e)) return NAN;
+    if (own->trained && !refresh_words(own, net, images, epoch, &e)) return NAN;
+    return s->lambda > 0.0 ? surrogate_loss(own, net, images, epoch, progress) : 0.0;
+}
+
+/* ---- state: the epoch of the orders and the trellis's mu, then each layer's orders (epoch -1: none), then
+ * the words ---- */
+typedef struct state_head {
+    int64_t ordered_epoch;
+    double mu;
+} state_head;
+
 static size_t order_entries(const weight_stream *w) {
     return w->plan.orders ? w->plan.order_count * w->plan.order_length : 0;
 }
@@ -160,42 +204,56 @@ static void *save(const void *state, size_t *bytes) {
     size_t entries = 0;
     for (size_t i = 0; own->built && i < own->streams.count; i++)
         entries += order_entries(&own->streams.items[i]);
-    *bytes = sizeof own->ordered_epoch + entries * sizeof(uint32_t);
+    bool words = own->trained && own->trained->age >= 0;
+    *bytes =
+        sizeof(state_head) + entries * sizeof(uint32_t) + (words ? trained_words_bytes(own->trained) : 0);
     char *data = malloc(*bytes), *place = data;
     if (!data) return NULL;
-    int64_t epoch = entries ? own->ordered_epoch : -1;
-    memcpy(place, &epoch, sizeof epoch);
-    place += sizeof epoch;
+    state_head head = {.ordered_epoch = entries ? own->ordered_epoch : -1, .mu = own->mu};
+    memcpy(place, &head, sizeof head);
+    place += sizeof head;
     for (size_t i = 0; entries && i < own->streams.count; i++) {
         size_t part = order_entries(&own->streams.items[i]) * sizeof(uint32_t);
         memcpy(place, own->streams.items[i].plan.orders, part);
         place += part;
     }
+    if (words) trained_words_save(own->trained, place);
     return data;
 }
 
-static bool load(void *state, network *net, const void *data, size_t bytes, darknet_error *e) {
-    hdloss_layer *own = state;
-    const char *place = data;
-    if (bytes < sizeof own->ordered_epoch) return error_set(e, "the state of [hdloss] is too short");
-    if (own->settings.lambda <= 0.0) return true;
-    if (!own->built && !build(own, net, e)) return false;
-    memcpy(&own->ordered_epoch, place, sizeof own->ordered_epoch);
-    place += sizeof own->ordered_epoch;
-    bytes -= sizeof own->ordered_epoch;
-    if (own->ordered_epoch < 0 && bytes == 0) return true;
+static bool load_orders(hdloss_layer *own, const char **place, size_t *bytes, error *e) {
     for (size_t i = 0; i < own->streams.count; i++) {
         hd_plan *plan = &own->streams.items[i].plan;
         size_t part = plan->order_count * plan->order_length * sizeof(uint32_t);
         hd_error h = {0};
         uint32_t *orders = malloc(part);
-        bool good = orders && part <= bytes;
-        if (good) memcpy(orders, place, part);
+        bool good = orders && part <= *bytes;
+        if (good) memcpy(orders, *place, part);
         good = good && hd_plan_set_orders(plan, orders, &h);
         free(orders);
         if (!good) return error_set(e, "the state of [hdloss] does not fit this network: %s", h.message);
-        place += part;
-        bytes -= part;
+        *place += part;
+        *bytes -= part;
+    }
+    return true;
+}
+
+static bool load(void *state, network *net, const void *data, size_t bytes, darknet_error *e) {
+    hdloss_layer *own = state;
+    const char *place = data;
+    state_head head;
+    if (bytes < sizeof head) return error_set(e, "the state of [hdloss] is too short");
+    if (own->settings.lambda <= 0.0 && own->settings.train_mu <= 0.0) return true;
+    if (!own->built && !build(own, net, e)) return false;
+    memcpy(&head, place, sizeof head);
+    place += sizeof head;
+    bytes -= sizeof head;
+    own->ordered_epoch = head.ordered_epoch;
+    own->mu = head.mu;
+    if (head.ordered_epoch >= 0 && !load_orders(own, &place, &bytes, e)) return false;
+    if (own->trained && bytes == trained_words_bytes(own->trained)) {
+        trained_words_load(own->trained, place);
+        return trained_words_attach(own->trained, e);
     }
     return bytes == 0 ? true : error_set(e, "the state of [hdloss] belongs to another network");
 }
@@ -211,7 +269,7 @@ void hdloss_layer_type_fill(plugin *p, darknet_layer_type *type) {
                                  .load = load};
 }
 
-static const hdloss_layer *find(const network *net) {
+static hdloss_layer *find(const network *net) {
     for (int i = 0; i < net->layer_count; i++) {
         void *state;
         const darknet_layer_type *type = external_type(&net->layers[i], &state);
@@ -231,4 +289,19 @@ double hdloss_layer_value(const network *net, int index) {
     for (size_t i = 0; i < own->streams.count; i++)
         if (own->streams.items[i].index == index) return own->last_lambda * own->losses[i].value;
     return NAN;
+}
+
+bool hdloss_layer_give_words(const network *net, weight_streams *streams, bool *trained, error *e) {
+    hdloss_layer *own = find(net);
+    *trained = own && own->trained && own->trained->age >= 0;
+    if (!*trained) return true;
+    int64_t age = own->trained->age;
+    if (!trained_words_solve(own->trained, own->mu, false, network_threads(net), e)) return false;
+    own->trained->age = age;
+    trained_words_give(own->trained, streams);
+    return true;
+}
+
+bool hdloss_layer_give_orders(const network *net, weight_streams *streams, error *e) {
+    return trained_words_give_orders(find(net)->trained, streams, e);
 }

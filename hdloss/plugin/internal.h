@@ -138,6 +138,9 @@ typedef struct hdloss_settings {
     hd_surrogate surrogate;
     reorder_method reorder;
     int reorder_every;      /* the loss follows segment orders, solved anew every so many epochs; 0: the natural order */
+    double train_mu;        /* the forward pass uses trellis-rounded words, see trained_words.h; 0: the float weights */
+    int trellis_every;      /* new words every so many updates */
+    double pull;            /* of the float weights towards their words */
     char accelerator[256];  /* "" the default */
 } hdloss_settings;
 
@@ -147,10 +150,16 @@ const hdloss_settings *hdloss_settings_of(const network *net);
 /* The last update's loss of layer `index`, lambda included; NAN when not known. */
 double hdloss_layer_value(const network *net, int index);
 
+/* Where the network is trained through its words (*trained): makes them anew from the present weights and gives streams, of this
+ * network, these words; then the orders that they were made for. */
+bool hdloss_layer_give_words(const network *net, weight_streams *streams, bool *trained, error *e);
+bool hdloss_layer_give_orders(const network *net, weight_streams *streams, error *e);
+
 /* ---- epoch_hook.c, checkpoint_hook.c ---- */
 typedef struct epoch_report {
     int epoch;
     weight_streams streams; /* with the orders of the export */
+    bool trained_words; /* the streams' words are those of training, not the nearest ones */
     float *activation_scales; /* NULL when there were no images */
 } epoch_report;
 void epoch_report_free(epoch_report *r); /* accepts NULL */

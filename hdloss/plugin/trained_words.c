@@ -1,0 +1,184 @@
+/* Trellis-rounded words in the forward pass: see trained_words.h. */
+#include "trained_words.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool fill(trained_layer *l, const weight_stream *w, const hd_energy_table *table, error *e) {
+    hd_error h = {0};
+    *l = (trained_layer){.layer = w->layer,
+                         .plan = (hd_plan *)&w->plan,
+                         .emphasis = w->emphasis,
+                         .filters = w->shape.filters,
+                         .filter_weights = hd_layer_filter_weights(&w->shape),
+                         .words = malloc(w->plan.weights),
+                         .scales = malloc(w->shape.filters * sizeof *l->scales)};
+    if (!l->words || !l->scales) return error_set(e, "out of memory");
+    return hd_bit_costs(table, &w->plan, l->bit_costs, &h) || from_hd(&h, e);
+}
+
+/* Of one pass over the layer's words, each of whose bits flips every second time. */
+static double random_cost(const trained_layer *l) {
+    double cost = 0.0;
+    for (int bit = 0; bit < l->plan->accelerator.weight_bits; bit++) cost += l->bit_costs[bit];
+    return cost / 2.0 * (double)l->plan->weights;
+}
+
+trained_words *trained_words_create(const weight_streams *streams, bool by_energy, error *e) {
+    trained_words *t = calloc(1, sizeof *t);
+    if (t) t->layers = calloc(streams->count ? streams->count : 1, sizeof *t->layers);
+    bool good = t && t->layers ? true : error_set(e, "out of memory");
+    for (size_t i = 0; good && i < streams->count; i++) {
+        if (!(streams->items[i].emphasis > 0.0)) continue;
+        trained_layer *l = &t->layers[t->count++];
+        good = fill(l, &streams->items[i], by_energy ? &streams->model.table : NULL, e);
+        if (good) t->random_cost += random_cost(l) * (double)l->plan->image_passes;
+    }
+    if (good) {
+        t->age = -1;
+        return t;
+    }
+    trained_words_destroy(t);
+    return NULL;
+}
+
+void trained_words_destroy(trained_words *t) {
+    if (!t) return;
+    for (size_t i = 0; t->layers && i < t->count; i++) {
+        free(t->layers[i].words);
+        free(t->layers[i].scales);
+    }
+    free(t->layers);
+    free(t);
+}
+
+/* ---- the passes ---- */
+static void use_words(void *user, const layer *l, const float *weights, float *used, size_t count) {
+    (void)l;
+    (void)weights;
+    (void)count;
+    const trained_layer *own = user;
+    hd_dequantise(own->words, own->filters, own->filter_weights, own->scales, used);
+}
+
+bool trained_words_attach(trained_words *t, error *e) {
+    for (size_t i = 0; i < t->count; i++)
+        if (!layer_set_weight_transform(t->layers[i].layer, use_words, &t->layers[i]))
+            return error_set(e, "out of memory for the words of the forward pass");
+    return true;
+}
+
+void trained_words_pull(const trained_words *t, double pull, size_t images) {
+    float factor = (float)(pull * (double)images);
+    for (size_t i = 0; i < t->count; i++) {
+        const trained_layer *l = &t->layers[i];
+        darknet_parameter w;
+        (void)layer_get_parameter(l->layer, "weights", &w);
+        for (size_t k = 0; w.gradient && k < w.count; k++)
+            w.gradient[k] += factor * (l->scales[k / l->filter_weights] * (float)l->words[k] - w.values[k]);
+    }
+}
+
+/* ---- new words ---- */
+static double signal_of(const trained_layer *l, const float *weights) {
+    double sum = 0.0;
+    for (size_t k = 0; k < l->plan->weights; k++) {
+        double x = (double)weights[k] / (double)l->scales[k / l->filter_weights];
+        sum += x * x;
+    }
+    return sum;
+}
+
+static bool reorder_layer(const hd_round_layer *r, double mu, int threads, hd_error *h) {
+    hd_reorder_options o = hd_reorder_defaults();
+    o.threads = threads;
+    o.path.kicks_per_point = 0;
+    uint32_t *orders = malloc(r->plan->order_count * r->plan->order_length * sizeof *orders);
+    bool good =
+        orders && hd_reorder_for_rounding(r, mu, &o, orders, h) && hd_plan_set_orders(r->plan, orders, h);
+    free(orders);
+    return good;
+}
+
+static bool solve_layer(const trained_words *t, trained_layer *l, double mu, bool reorder, int threads,
+                        error *e) {
+    darknet_parameter w;
+    hd_error h = {0};
+    (void)layer_get_parameter(l->layer, "weights", &w);
+    if (!hd_quantise(w.values, l->filters, l->filter_weights, l->plan->accelerator.weight_bits, l->words,
+                     l->scales, &h))
+        return from_hd(&h, e);
+    double signal = signal_of(l, w.values);
+    if (!(signal > 0.0)) return true;
+    double passes = (double)l->plan->image_passes * l->emphasis;
+    double own_mu = mu * t->random_cost / ((double)t->count * passes * signal);
+    hd_round_layer r = {
+        .plan = l->plan, .weights = w.values, .scales = l->scales, .emphasis = 1.0, .words = l->words};
+    memcpy(r.bit_costs, l->bit_costs, sizeof r.bit_costs);
+    if (reorder && !reorder_layer(&r, own_mu, threads, &h)) return from_hd(&h, e);
+    return hd_round_trellis(&r, 1, own_mu, threads, &h) || from_hd(&h, e);
+}
+
+bool trained_words_solve(trained_words *t, double mu, bool reorder, int threads, error *e) {
+    for (size_t i = 0; i < t->count; i++)
+        if (!solve_layer(t, &t->layers[i], mu, reorder, threads, e)) return false;
+    t->age = 0;
+    return true;
+}
+
+/* The stream of a layer, which there is. */
+static weight_stream *stream_of(const trained_layer *l, weight_streams *streams) {
+    weight_stream *w = streams->items;
+    while (w->layer != l->layer) w++;
+    return w;
+}
+
+void trained_words_give(const trained_words *t, weight_streams *streams) {
+    for (size_t i = 0; i < t->count; i++) {
+        const trained_layer *from = &t->layers[i];
+        weight_stream *to = stream_of(from, streams);
+        memcpy(to->words, from->words, from->plan->weights);
+        memcpy(to->scales, from->scales, from->filters * sizeof *to->scales);
+    }
+}
+
+bool trained_words_give_orders(const trained_words *t, weight_streams *streams, error *e) {
+    for (size_t i = 0; i < t->count; i++) {
+        hd_error h = {0};
+        if (!hd_plan_set_orders(&stream_of(&t->layers[i], streams)->plan, t->layers[i].plan->orders, &h))
+            return from_hd(&h, e);
+    }
+    return true;
+}
+
+/* ---- state ---- */
+size_t trained_words_bytes(const trained_words *t) {
+    size_t bytes = sizeof t->age;
+    for (size_t i = 0; i < t->count; i++)
+        bytes += t->layers[i].plan->weights + t->layers[i].filters * sizeof(float);
+    return bytes;
+}
+
+void trained_words_save(const trained_words *t, char *to) {
+    memcpy(to, &t->age, sizeof t->age);
+    to += sizeof t->age;
+    for (size_t i = 0; i < t->count; i++) {
+        const trained_layer *l = &t->layers[i];
+        memcpy(to, l->words, l->plan->weights);
+        to += l->plan->weights;
+        memcpy(to, l->scales, l->filters * sizeof(float));
+        to += l->filters * sizeof(float);
+    }
+}
+
+void trained_words_load(trained_words *t, const char *from) {
+    memcpy(&t->age, from, sizeof t->age);
+    from += sizeof t->age;
+    for (size_t i = 0; i < t->count; i++) {
+        trained_layer *l = &t->layers[i];
+        memcpy(l->words, from, l->plan->weights);
+        from += l->plan->weights;
+        memcpy(l->scales, from, l->filters * sizeof(float));
+        from += l->filters * sizeof(float);
+    }
+}
