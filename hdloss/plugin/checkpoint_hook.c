@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "rounding_job.h"
 
 /* x.weights -> x.direct.weights; malloc'ed. */
 static char *direct_path(const char *weights_path) {
@@ -17,20 +17,6 @@ static char *direct_path(const char *weights_path) {
     memcpy(path, weights_path, length);
     memcpy(path + length, ".direct.weights", sizeof ".direct.weights");
     return path;
-}
-
-static bool fold_direct(network *net, const network_view *view, const array_model *model, bool quick,
-                        error *e) {
-    hd_channel_orders orders = {0};
-    hd_network description = view->description;
-    hd_reorder_options o = hd_reorder_defaults();
-    hd_error h = {0};
-    o.threads = network_threads(net);
-    if (quick) o.path.kicks_per_point = 0;
-    bool good = hd_reorder_direct(&description, &model->accelerator, &o, &orders, &h) &&
-                hd_fold_orders(&description, &orders, &h);
-    hd_channel_orders_free(&orders);
-    return good || from_hd(&h, e);
 }
 
 /* Folds, writes the weights, then a sidecar of their natural streams. */

@@ -210,5 +210,6 @@ int hd_calibrate_command(plugin *p, int argc, char **argv);
 int hd_flips_command(plugin *p, int argc, char **argv);
 int hd_energy_command(plugin *p, int argc, char **argv);
 int hd_reorder_command(plugin *p, int argc, char **argv);
+int hd_round_command(plugin *p, int argc, char **argv);
 
 #endif

@@ -1,9 +1,11 @@
 """Sets `darknet hd flips -json` beside brute_flips.c.
 
     brute_flips.py weights CFG OUT                     random Darknet weights for the cfg
-    brute_flips.py compare CFG WEIGHTS JSON PROGRAM    quantises the weights anew and lets PROGRAM count; exit 1 on a difference
+    brute_flips.py compare CFG WEIGHTS JSON PROGRAM    lets PROGRAM count the words of the .stream beside WEIGHTS (in its orders),
+                                                       else those of the weights quantised anew; exit 1 on a difference
 """
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -75,17 +77,76 @@ def read_words(cfg, weights_path, bits):
     assert at == len(data), "%s: %d bytes were expected" % (weights_path, at)
 
 
+class Bytes:
+    """A .stream file read from its start, as docs/stream-format.md has it."""
+
+    def __init__(self, path):
+        self.data, self.at = open(path, "rb").read(), 24
+
+    def array(self, kind, count):
+        values = numpy.frombuffer(self.data, kind, count, self.at)
+        self.at += values.nbytes
+        return values
+
+    def number(self, kind):
+        return int(self.array(kind, 1)[0])
+
+    def skip_text(self):
+        self.at += 1 + self.data[self.at]
+
+
+def read_permutations(stream, count, length):
+    """Each row holds each of 0 .. length - 1 once."""
+    kind = "<u1" if length <= 256 else "<u2" if length <= 65536 else "<u4"
+    rows = stream.array(kind, count * length).reshape(count, length).astype(int)
+    assert (numpy.sort(rows, axis=1) == numpy.arange(length)).all(), "no permutation"
+    return rows
+
+
+def read_stream(path):
+    """{layer: (words [filters][], what the counting program reads of orders and lane channels)}."""
+    stream, layers = Bytes(path), {}
+    stream.skip_text(), stream.skip_text(), stream.number("<u4"), stream.skip_text()
+    rows, _ = stream.number("<u4"), stream.number("<u4")
+    dataflow, _, _, _, _, shared = stream.array("<u1", 6).tolist()
+    count, nodes, with_scales = stream.number("<u4"), stream.number("<u4"), stream.number("<u1")
+    for _ in range(count):
+        index = stream.number("<u4")
+        filters, channels, groups, size, _ = stream.array("<u8", 5).astype(int).tolist()
+        _, _, present, sign_sets = stream.number("<u1"), stream.number("<u1"), stream.number("<u2"), stream.number("<u4")
+        scales = stream.array("<f4", filters)
+        assert (scales > 0).all()
+        words = stream.array("<i1", filters * (channels // groups) * size * size).reshape(filters, -1).astype(int)
+        by_output = dataflow == 1 or channels == groups
+        plan_groups = 1 if channels == groups else groups
+        axis = filters // plan_groups if by_output else channels // groups
+        length = channels // groups * size * size if by_output else filters // groups
+        orders = plan_groups * -(-axis // rows) * (size * size if not by_output and not shared else 1)
+        extra = ""
+        for flag, name, number, width in ((1, "orders", orders, length), (2, "lanes", plan_groups, axis)):
+            if present & flag:
+                table = read_permutations(stream, number, width)
+                extra += "%s %d %d\n%s\n" % (name, number, width, " ".join(map(str, table.ravel())))
+        assert sign_sets == 0
+        layers[index] = words, extra
+    assert stream.at + (5 * nodes if with_scales else 0) == len(stream.data), "%s: another length was expected" % path
+    return layers
+
+
 def compare(cfg, weights, json_path, program):
+    sidecar = os.path.splitext(weights)[0] + ".stream"
+    streams = read_stream(sidecar) if os.path.exists(sidecar) else {}
     document = json.load(open(json_path))
     accelerator = document["accelerator"]
     told = {layer["index"]: layer for layer in document["layers"]}
     equal, sums = 0, {"flips": 0, "flips_inside_tiles": 0, "transitions": 0}
     for layer, words in read_words(cfg, weights, accelerator.get("weight_bits", 8)):
         index, _, filters, channels, groups, size, pixels, _ = layer
-        text = "%s %d %d %d %s %s %s\n%d %d %d %d %d\n%s\n" % (
+        words, extra = streams.get(index, (words, ""))
+        text = "%s %d %d %d %s %s %s\n%d %d %d %d %d\n%s\n%s" % (
             accelerator["dataflow"], accelerator["rows"], accelerator["cols"], accelerator.get("weight_bits", 8),
             accelerator["representation"], accelerator.get("encoding", "none"), accelerator.get("kernel_orders", "each"),
-            filters, channels, groups, size, pixels, " ".join(map(str, words.ravel())))
+            filters, channels, groups, size, pixels, " ".join(map(str, words.ravel())), extra)
         out = subprocess.run([program], input=text, capture_output=True, text=True, check=True).stdout.split()
         counted = dict(zip(out[::2], map(int, out[1::2])))
         for key, value in counted.items():
