@@ -15,6 +15,9 @@ static const option_spec options[] = {
     {"-log", "FILE.csv", "the log (default: <backup>/<name>.csv)"},
     {"-backup", "DIR", "where checkpoints go (beats the data file's backup)"},
     {"-accelerator", "FILE", "the array that the energy report is about"},
+    {"-teacher", "WEIGHTS", "distil: mix this network's answers into the truth"},
+    {"-teacher-cfg", "CFG", "the teacher's network (default: CFG)"},
+    {"-distill", "SHARE", "of the teacher's answers in the truth, 0 to 1 (default .5)"},
     OPTION_THREADS,
     OPTION_END};
 
@@ -44,11 +47,29 @@ static void catch_signals(void) {
     (void)sigaction(SIGTERM, &action, NULL);
 }
 
+/* The -teacher's network, *teacher NULL without one; false once a sentence was printed. */
+static bool load_teacher(program *p, const arguments *a, const network *student, network **teacher) {
+    const char *weights = option_text(a, "-teacher");
+    *teacher = NULL;
+    if (!weights) return true;
+    network_settings settings = {.threads = student->threads, .pass_batch = (int)student->pass_batch};
+    const char *cfg_name = option_given(a, "-teacher-cfg") ? option_text(a, "-teacher-cfg") : a->positions[1];
+    error e = {0};
+    load_report report;
+    *teacher = command_network(p, cfg_name, &settings);
+    if (!*teacher) return false;
+    if (network_load_weights(*teacher, weights, false, &report, &e)) return true;
+    network_destroy(*teacher);
+    (void)fail("%s", e.message);
+    return false;
+}
+
 static int train(program *p, const arguments *a, const data_options *data) {
     int threads, seed = 0, epochs = 0;
-    double lambda = 0;
+    double lambda = 0, share = .5;
     if (!command_threads(a, &threads) || !option_int(a, "-seed", 0, 0x7fffffff, &seed) ||
-        !option_int(a, "-epochs", 1, 1 << 20, &epochs) || !option_number(a, "-hdloss", 0, 1e9, &lambda))
+        !option_int(a, "-epochs", 1, 1 << 20, &epochs) || !option_number(a, "-hdloss", 0, 1e9, &lambda) ||
+        !option_number(a, "-distill", 0, 1, &share))
         return 1;
     const char *const overrides[2][2] = {{"net.hdloss", option_text(a, "-hdloss")},
                                          {"hdloss.lambda", option_text(a, "-hdloss")}};
@@ -61,19 +82,27 @@ static int train(program *p, const arguments *a, const data_options *data) {
     error e = {0};
     if (!plugin_use_accelerator(p->plugin, option_text(a, "-accelerator"), &e)) return fail("%s", e.message);
     network *net = command_network(p, a->positions[1], &settings);
+    network *teacher = NULL;
     if (!net) return 1;
+    if (!load_teacher(p, a, net, &teacher)) {
+        network_destroy(net);
+        return 1;
+    }
     train_options options_of_run = {.backup =
                                         option_given(a, "-backup") ? option_text(a, "-backup") : data->backup,
                                     .log_path = option_text(a, "-log"),
                                     .resume_path = a->position_count > 2 ? a->positions[2] : NULL,
                                     .clear = option_given(a, "-clear"),
-                                    .epochs = epochs};
+                                    .epochs = epochs,
+                                    .teacher = teacher,
+                                    .teacher_share = share};
     progress_view *view = progress_create();
     train_callbacks callbacks = progress_callbacks(view);
     callbacks.stop_requested = stop_requested;
     catch_signals();
     train_result result = train_network_classifier(net, data, &options_of_run, &callbacks, &e);
     progress_destroy(view);
+    network_destroy(teacher);
     network_destroy(net);
     if (result == TRAIN_FAILED) return fail("%s", e.message);
     return result == TRAIN_FINISHED ? 0 : 128 + (int)stop_signal;

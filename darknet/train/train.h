@@ -58,6 +58,8 @@ typedef struct train_options {
     const char *resume_path; /* weights given on the command line, or NULL */
     bool clear;              /* seen = 0: the schedule starts again */
     int epochs;              /* > 0: beats [net] max_batches and epochs */
+    network *teacher;        /* NULL, or a network for inference whose answers are mixed into the truth */
+    double teacher_share;    /* of its answers, 0 to 1 */
 } train_options;
 
 typedef enum train_result { TRAIN_FINISHED, TRAIN_STOPPED, TRAIN_FAILED } train_result;

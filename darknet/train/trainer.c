@@ -11,6 +11,7 @@
 #include "train/hooks.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
+#include "train/teacher.h"
 #include "train/train.h"
 
 typedef struct trainer {
@@ -23,6 +24,7 @@ typedef struct trainer {
     run_hooks hooks;
     dataset *train_set;
     data_loader *loader;
+    teacher teacher;       /* net NULL: there is none */
     double loader_wait;    /* at the last look */
     double update_seconds; /* smoothed */
     uint64_t last_batch;
@@ -183,7 +185,10 @@ static double run_update(trainer *t, double *regularizer) {
     double epoch = epochs_seen(t);
     for (int i = 0; i < net->options.subdivisions; i++) {
         const data_batch *batch = data_loader_next(t->loader);
-        loss += network_train_pass(net, batch->images, batch->truth, batch->count);
+        const float *truth = t->teacher.net
+                                 ? teacher_truth(&t->teacher, batch->images, batch->truth, batch->count)
+                                 : batch->truth;
+        loss += network_train_pass(net, batch->images, truth, batch->count);
         t->run.epoch_hits += count_hits(net, batch);
         t->run.epoch_images += batch->count;
     }
@@ -348,6 +353,8 @@ static bool prepare(trainer *t) {
     t->log_path = t->options->log_path ? strdup(t->options->log_path) : path_join(backup, net->name, ".csv");
     if (!t->backup_path || !t->final_path || !t->log_path) return error_set(t->e, "out of memory");
     return optimizer_create(&t->optimizer, net, t->e) && open_training_data(t) && load_start(t) &&
+           (!t->options->teacher ||
+            teacher_create(&t->teacher, t->options->teacher, t->options->teacher_share, net, t->e)) &&
            hooks_open(&t->hooks, net, t->data, t->train_set, t->callbacks, t->e) && start_loader(t);
 }
 
@@ -357,6 +364,7 @@ train_result train_network_classifier(network *net, const data_options *data, co
     train_result result = prepare(&t) ? loop(&t) : TRAIN_FAILED;
     if (t.loader) data_loader_destroy(t.loader);
     hooks_close(&t.hooks);
+    teacher_destroy(&t.teacher);
     if (t.train_set) dataset_close(t.train_set);
     optimizer_destroy(&t.optimizer);
     free(t.backup_path);
