@@ -75,6 +75,7 @@ static int run(program *p, const arguments *a, const data_options *data) {
     bool good = q.input && network_load_weights(q.net, a->positions[2], false, NULL, &e) &&
                 (!names || string_list_read(names, &q.names, &e));
     int status = 0;
+    if (good) (void)network_pack_weights(q.net);
     if (good && a->position_count == 4)
         good = predict(&q, a->positions[3], &e);
     else if (good)

@@ -106,6 +106,7 @@ static bool measure(const arguments *a, network *net, size_t tics, double least_
     double *seconds = malloc(MOST * sizeof *seconds);
     bool good = bench_open(&b, net, e) && seconds;
     if (good) {
+        if (!net->training) (void)network_pack_weights(net);
         for (int i = 0; i < 2; i++) (void)bench_once(&b);
         size_t count = 0;
         double total = 0.0;

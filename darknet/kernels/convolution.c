@@ -19,8 +19,35 @@ size_t convolution_backward_workspace_bytes(const convolution_shape *s, int thre
 void convolution_forward(const convolution_shape *s, const lazy_tensor *in, const float *weights, float *out,
                          const channel_map *store, const channel_moments *moments, void *workspace,
                          int threads) {
-    convolution_form_of(s)->forward(
-        &(forward_call){s, in, weights, out, store, moments, workspace, threads, isa_best()});
+    convolution_form_of(s)->forward(&(forward_call){.shape = s,
+                                                    .in = in,
+                                                    .weights = weights,
+                                                    .out = out,
+                                                    .store = store,
+                                                    .moments = moments,
+                                                    .workspace = workspace,
+                                                    .threads = threads,
+                                                    .level = isa_best()});
+}
+
+size_t convolution_packed_bytes(const convolution_shape *s) {
+    return convolution_form_of(s)->packed_bytes(s, isa_best());
+}
+
+void convolution_pack(const convolution_shape *s, const float *weights, void *packed) {
+    convolution_form_of(s)->pack(s, weights, packed, isa_best());
+}
+
+void convolution_forward_packed(const convolution_shape *s, const lazy_tensor *in, const void *packed,
+                                float *out, const channel_map *store, void *workspace, int threads) {
+    convolution_form_of(s)->forward(&(forward_call){.shape = s,
+                                                    .in = in,
+                                                    .packed = packed,
+                                                    .out = out,
+                                                    .store = store,
+                                                    .workspace = workspace,
+                                                    .threads = threads,
+                                                    .level = isa_best()});
 }
 
 void convolution_backward_sums(const convolution_shape *s, const lazy_tensor *in, const lazy_gradient *dy,

@@ -13,6 +13,7 @@ typedef struct forward_call {
     const convolution_shape *shape;
     const lazy_tensor *in;
     const float *weights;
+    const void *packed; /* made by the form's pack, or NULL */
     float *out;
     const channel_map *store;
     const channel_moments *moments;
@@ -39,6 +40,8 @@ typedef struct convolution_form {
     bool (*fits)(const convolution_shape *s);
     size_t (*forward_bytes)(const convolution_shape *s, int threads);
     size_t (*backward_bytes)(const convolution_shape *s, int threads);
+    size_t (*packed_bytes)(const convolution_shape *s, isa_level level);
+    void (*pack)(const convolution_shape *s, const float *weights, void *packed, isa_level level);
     void (*forward)(const forward_call *call);
     void (*backward)(const backward_call *call);
 } convolution_form;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define MOST_CLASSES 16 /* strides up to 4 x 4; larger ones take the general form */
+#define FEW_ITEMS 8     /* fewer are cut across channels as well */
 
 /* Tiles live in the first-level cache; bytes are those of one vector of channels. */
 static const band_budget budget = {.tile_bytes = 16384, .least_pixels = 1, .most_pixels = 4096};
@@ -36,18 +37,29 @@ static dense_plan plan_of(const convolution_shape *shape, bool backward) {
     return dense_plan_of(&s, &budget, backward);
 }
 
-/* [channels][area] to [area][padded channels] */
-static const float *pack_weights(const convolution_shape *s, const float *weights, float **workspace) {
-    size_t area = s->size * s->size, padded = floats_padded(s->in_channels);
-    float *packed = take_floats(workspace, area * padded);
-    for (size_t k = 0; k < area; k++)
-        for (size_t c = 0; c < padded; c++)
-            packed[k * padded + c] = c < s->in_channels ? weights[c * area + k] : 0;
-    return packed;
-}
-
 static size_t packed_floats(const convolution_shape *s) {
     return s->size * s->size * floats_padded(s->in_channels);
+}
+
+static size_t packed_bytes(const convolution_shape *s, isa_level level) {
+    (void)level;
+    return packed_floats(s) * sizeof(float);
+}
+
+/* [channels][area] to [area][padded channels] */
+static void pack(const convolution_shape *s, const float *weights, void *packed, isa_level level) {
+    (void)level;
+    size_t area = s->size * s->size, padded = floats_padded(s->in_channels);
+    float *to = packed;
+    for (size_t k = 0; k < area; k++)
+        for (size_t c = 0; c < padded; c++)
+            to[k * padded + c] = c < s->in_channels ? weights[c * area + k] : 0;
+}
+
+static const float *pack_weights(const convolution_shape *s, const float *weights, float **workspace) {
+    float *packed = take_floats(workspace, packed_floats(s));
+    pack(s, weights, packed, ISA_PORTABLE);
+    return packed;
 }
 
 /* ---- forward ---- */
@@ -59,42 +71,68 @@ static size_t forward_bytes(const convolution_shape *s, int threads) {
     return (floats + (size_t)threads * floats_padded(tile_floats(&p.in))) * sizeof(float);
 }
 
-static void forward(const forward_call *call) {
+typedef struct forward_work {
+    const forward_call *call;
+    dense_plan plan;
+    size_t groups; /* of channels, each item is cut into so many */
+    channel_map store;
+    depthwise_forward_job job; /* what all jobs share */
+    float *records;            /* [items][5][stride] */
+    size_t stride;
+    size_t *rows; /* [items] */
+    float *tiles;
+} forward_work;
+
+static void forward_prepare(forward_work *w, const forward_call *call) {
     const convolution_shape *s = call->shape;
-    const depthwise_kernels *k = depthwise_kernels_at(call->level);
-    dense_plan p = plan_of(s, false);
-    size_t items = p.items, stride = floats_padded(s->in_channels);
     float *workspace = call->workspace;
-    channel_map store = {0};
-    const lazy_tensor in = {call->in->data, pad_map(&call->in->map, s->in_channels, &workspace)};
-    if (call->store) store = pad_map(call->store, s->in_channels, &workspace);
-    const float *weights = pack_weights(s, call->weights, &workspace);
-    float *records = take_floats(&workspace, items * 5 * stride);
-    size_t *rows = (size_t *)(void *)take_floats(&workspace, 2 * items);
-#pragma omp parallel for num_threads(call->threads) schedule(dynamic, 1)
-    for (size_t item = 0; item < items; item++) {
-        float *tile = workspace + (size_t)omp_get_thread_num() * floats_padded(tile_floats(&p.in));
-        depthwise_forward_job j = {.plan = &p,
-                                   .channels = s->in_channels,
-                                   .in = in,
-                                   .weights = weights,
-                                   .out = call->out,
-                                   .store = call->store ? &store : NULL,
-                                   .fresh = true,
-                                   .stream =
-                                       stream_fits(call->out, s->batch * output_pixels(s), s->out_channels),
-                                   .tile = tile};
-        if (call->moments) j.moments.pivot = records + item * 5 * stride;
-        if (call->moments)
-            j.moments.sum = j.moments.pivot + stride, j.moments.square = j.moments.sum + stride;
-        rows[item] = 0;
-        for (size_t i = p.bands * item / items; i < p.bands * (item + 1) / items; i++, j.fresh = false) {
-            j.band = dense_band_at(&p, i);
-            k->forward(&j);
-            rows[item] += (j.band.last - j.band.first) * p.s.out_width;
-        }
+    *w = (forward_work){.call = call, .plan = plan_of(s, false), .stride = floats_padded(s->in_channels)};
+    size_t blocks = w->stride / TILE_CHANNELS,
+           wanted = w->plan.items < FEW_ITEMS ? (FEW_ITEMS + w->plan.items - 1) / w->plan.items : 1;
+    w->groups = wanted < blocks ? wanted : blocks;
+    w->job = (depthwise_forward_job){.plan = &w->plan, .channels = s->in_channels, .out = call->out};
+    w->job.stream = stream_fits(call->out, s->batch * output_pixels(s), s->out_channels);
+    w->job.in = (lazy_tensor){call->in->data, pad_map(&call->in->map, s->in_channels, &workspace)};
+    if (call->store) {
+        w->store = pad_map(call->store, s->in_channels, &workspace);
+        w->job.store = &w->store;
     }
-    if (call->moments) moments_of_items(items, rows, s->in_channels, stride, records, call->moments);
+    w->job.weights = call->packed ? call->packed : pack_weights(s, call->weights, &workspace);
+    w->records = take_floats(&workspace, w->plan.items * 5 * w->stride);
+    w->rows = (size_t *)(void *)take_floats(&workspace, 2 * w->plan.items);
+    w->tiles = workspace;
+}
+
+static void forward_item(const forward_work *w, size_t item, size_t group, float *tile) {
+    const dense_plan *p = &w->plan;
+    depthwise_forward_job j = w->job;
+    size_t blocks = w->stride / TILE_CHANNELS, rows = 0, last = group + 1;
+    j.first_channel = blocks * group / w->groups * TILE_CHANNELS;
+    j.last_channel = last == w->groups ? j.channels : blocks * last / w->groups * TILE_CHANNELS;
+    j.tile = tile;
+    j.fresh = true;
+    if (w->call->moments) {
+        j.moments.pivot = w->records + item * 5 * w->stride;
+        j.moments.sum = j.moments.pivot + w->stride;
+        j.moments.square = j.moments.sum + w->stride;
+    }
+    for (size_t i = p->bands * item / p->items; i < p->bands * (item + 1) / p->items; i++, j.fresh = false) {
+        j.band = dense_band_at(p, i);
+        depthwise_kernels_at(w->call->level)->forward(&j);
+        rows += (j.band.last - j.band.first) * p->s.out_width;
+    }
+    if (group == 0) w->rows[item] = rows;
+}
+
+static void forward(const forward_call *call) {
+    forward_work w;
+    forward_prepare(&w, call);
+    size_t jobs = w.plan.items * w.groups, tile = floats_padded(tile_floats(&w.plan.in));
+#pragma omp parallel for num_threads(call->threads) schedule(dynamic, 1) if (jobs > 1)
+    for (size_t i = 0; i < jobs; i++)
+        forward_item(&w, i / w.groups, i % w.groups, w.tiles + (size_t)omp_get_thread_num() * tile);
+    if (call->moments)
+        moments_of_items(w.plan.items, w.rows, call->shape->in_channels, w.stride, w.records, call->moments);
 }
 
 /* ---- backward ---- */
@@ -198,4 +236,10 @@ static void backward(const backward_call *call) {
         for (size_t k = 0; k < area; k++) call->weight_delta[c * area + k] += w.parts[k * w.stride + c];
 }
 
-const convolution_form convolution_depthwise = {fits, forward_bytes, backward_bytes, forward, backward};
+const convolution_form convolution_depthwise = {.fits = fits,
+                                                .forward_bytes = forward_bytes,
+                                                .backward_bytes = backward_bytes,
+                                                .packed_bytes = packed_bytes,
+                                                .pack = pack,
+                                                .forward = forward,
+                                                .backward = backward};

@@ -92,13 +92,14 @@ static void forward_image(const forward_call *call, const buffers *b, const floa
     const convolution_shape *s = call->shape;
     const row_kernels *rows = row_kernels_at(call->level);
     size_t filters = s->out_channels / s->groups, length = column_length(s);
+    const float *weights = call->packed ? call->packed : call->weights;
     rows->map(input_pixels(s), s->in_channels, &call->in->map, in, b->image);
     for (size_t first = 0; first < output_pixels(s); first += BLOCK_PIXELS) {
         size_t pixels = output_pixels(s) - first < BLOCK_PIXELS ? output_pixels(s) - first : BLOCK_PIXELS;
         for (size_t g = 0; g < s->groups; g++) {
             gather_columns(s, b->image + g * (s->in_channels / s->groups), first, pixels, b->columns);
             matrix_multiply(false, true, pixels, filters, length, 1, b->columns, length,
-                            call->weights + g * filters * length, length, 0,
+                            weights + g * filters * length, length, 0,
                             out + first * s->out_channels + g * filters, s->out_channels, 1);
         }
     }
@@ -182,4 +183,19 @@ static void backward(const backward_call *call) {
                          call->sums->sum_dz, call->sums->sum_dz_x, call->workspace, call->threads);
 }
 
-const convolution_form convolution_general = {general_fits, forward_bytes, backward_bytes, forward, backward};
+static size_t packed_bytes(const convolution_shape *s, isa_level level) {
+    (void)level;
+    return weight_count(s) * sizeof(float);
+}
+
+static void pack(const convolution_shape *s, const float *weights, void *packed, isa_level level) {
+    memcpy(packed, weights, packed_bytes(s, level));
+}
+
+const convolution_form convolution_general = {.fits = general_fits,
+                                              .forward_bytes = forward_bytes,
+                                              .backward_bytes = backward_bytes,
+                                              .packed_bytes = packed_bytes,
+                                              .pack = pack,
+                                              .forward = forward,
+                                              .backward = backward};

@@ -32,14 +32,13 @@ static bool is_plain(const convolution_shape *s) {
     return s->size == 1 && s->stride_y == 1 && s->stride_x == 1 && s->padding == 0;
 }
 
-static size_t choose_band_rows(const dense_plan *p, const band_budget *budget, bool backward) {
+/* Rows that the budget allows. */
+static size_t most_band_rows(const dense_plan *p, const band_budget *budget, bool backward) {
     const convolution_shape *s = &p->s;
     size_t blocks = p->in_blocks * s->stride_y * s->stride_x + (backward ? p->out_blocks : 0);
     size_t pixels = budget->tile_bytes / (TILE_CHANNELS * sizeof(float)) / blocks;
     pixels = larger(budget->least_pixels, smaller(budget->most_pixels, pixels));
-    size_t rows = larger(1, pixels / s->out_width);
-    /* Even bands, and at least a few of them where there is a choice. */
-    return ceil_divide(s->out_height, ceil_divide(s->out_height, rows));
+    return smaller(larger(1, pixels / s->out_width), s->out_height);
 }
 
 bool dense_reach(const convolution_shape *s, size_t residue, size_t k, size_t stride, ptrdiff_t *offset) {
@@ -64,7 +63,8 @@ static void out_range(const convolution_shape *s, size_t stride, size_t count, s
             }
 }
 
-dense_plan dense_plan_of(const convolution_shape *shape, const band_budget *budget, bool backward) {
+static dense_plan plan_of(const convolution_shape *shape, const band_budget *budget, bool backward,
+                          bool even) {
     dense_plan p = {.s = *shape, .area = shape->size * shape->size};
     convolution_shape *s = &p.s;
     if (is_plain(s)) {
@@ -74,8 +74,9 @@ dense_plan dense_plan_of(const convolution_shape *shape, const band_budget *budg
     }
     p.in_blocks = ceil_divide(s->in_channels, TILE_CHANNELS);
     p.out_blocks = ceil_divide(s->out_channels, TILE_CHANNELS);
-    p.band_rows = choose_band_rows(&p, budget, backward);
+    p.band_rows = most_band_rows(&p, budget, backward);
     p.bands_per_image = ceil_divide(s->out_height, p.band_rows);
+    if (even) p.band_rows = ceil_divide(s->out_height, p.bands_per_image);
     p.bands = s->batch * p.bands_per_image;
     p.parts = smaller(p.bands, MOST_PARTS);
     p.items = smaller(smaller(p.bands, MOST_ITEMS),
@@ -94,6 +95,14 @@ dense_plan dense_plan_of(const convolution_shape *shape, const band_budget *budg
     set_extent(&p.out, (size_t)(last_y - p.out.first_y + 1), (size_t)(last_x - p.out.first_x + 1),
                p.out_blocks);
     return p;
+}
+
+dense_plan dense_plan_of(const convolution_shape *shape, const band_budget *budget, bool backward) {
+    return plan_of(shape, budget, backward, true);
+}
+
+dense_plan dense_plan_largest(const convolution_shape *shape, const band_budget *budget, bool backward) {
+    return plan_of(shape, budget, backward, false);
 }
 
 dense_band dense_band_at(const dense_plan *p, size_t index) {

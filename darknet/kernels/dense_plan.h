@@ -35,6 +35,8 @@ typedef struct band_budget {
 } band_budget;
 
 dense_plan dense_plan_of(const convolution_shape *s, const band_budget *budget, bool backward);
+/* For sizes of memory: as large as the plan of this batch or of any smaller one. */
+dense_plan dense_plan_largest(const convolution_shape *s, const band_budget *budget, bool backward);
 dense_band dense_band_at(const dense_plan *p, size_t index);
 
 /* How far kernel position k moves an output index that reaches input indices of residue r (mod stride):

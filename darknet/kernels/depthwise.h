@@ -15,6 +15,7 @@
 typedef struct depthwise_forward_job {
     const dense_plan *plan;
     size_t channels;
+    size_t first_channel, last_channel; /* those of this job; from a multiple of TILE_CHANNELS on */
     dense_band band;
     lazy_tensor in;
     const float *weights;

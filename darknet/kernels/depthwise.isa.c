@@ -199,7 +199,7 @@ static void forward(const depthwise_forward_job *j) {
     tile_inside inside = input_inside(p, &j->band, &rows);
     vec weights[DEPTHWISE_MOST_POSITIONS];
     zero_around(&p->in, &inside, rows, j->tile);
-    for (size_t c = 0; c < j->channels; c += VECTOR_LANES) {
+    for (size_t c = j->first_channel; c < j->last_channel; c += VECTOR_LANES) {
         WITH_KIND(j->in.map.activation, fill_mapped, &inside, p->in.width, &j->in, j->channels, c, j->tile);
         load_weights(j, c, weights);
         if (p->s.size == 3 && p->s.dilation == 1)

@@ -110,6 +110,15 @@ void convolution_forward(const convolution_shape *s, const lazy_tensor *in, cons
                          const channel_map *store, const channel_moments *moments, void *workspace,
                          int threads);
 
+/* Weights in the form that a convolution reads, made once for many passes with the same weights. The form is
+ * that of the machine's best instruction set. packed: convolution_packed_bytes(), 64-byte aligned. */
+size_t convolution_packed_bytes(const convolution_shape *s);
+void convolution_pack(const convolution_shape *s, const float *weights, void *packed);
+
+/* convolution_forward with packed weights; the batch may differ from that of packing. Same workspace. */
+void convolution_forward_packed(const convolution_shape *s, const lazy_tensor *in, const void *packed,
+                                float *out, const channel_map *store, void *workspace, int threads);
+
 /* Given the gradient of the raw sums: in_delta (gradient of the *mapped* input, [in pixels][in_channels];
  * NULL to leave it out) is overwritten, or added to when `accumulate`; weight_delta, in Darknet's layout, is
  * added to (NULL to leave it out). in_delta must not overlap dy's arrays. */

@@ -16,7 +16,7 @@
  */
 typedef struct tile_weights {
     size_t depth, columns;
-    float *packed; /* tile_weights_floats() */
+    const float *packed; /* weights_floats() */
 } tile_weights;
 
 /* What happens to the sums of a product. */
@@ -71,9 +71,10 @@ typedef struct tile_kernels {
     void (*gradient)(size_t pixels, size_t channels, const lazy_gradient *g, float *tile, size_t plane);
     size_t (*weights_floats)(size_t depth, size_t columns);
     size_t (*panels)(size_t columns);
-    /* Packs one panel: element (k, n) of the weight matrix is source[k_at[k] + n * column_step]. */
+    /* Packs one panel of w into its place in packed: element (k, n) of the weight matrix is
+     * source[k_at[k] + n * column_step]. */
     void (*pack)(const tile_weights *w, size_t panel, const float *source, const size_t *k_at,
-                 size_t column_step);
+                 size_t column_step, float *packed);
     /* Rows [first, first + rows) times panels [first_panel, first_panel + panels). `fresh`: these are the
      * first rows that the moments see. */
     void (*product)(const tile_product *p, size_t first, size_t rows, size_t first_panel, size_t panels,

@@ -99,9 +99,9 @@ static size_t weights_floats(size_t depth, size_t columns) {
 }
 
 static void pack_panel(const tile_weights *w, size_t index, const float *source, const size_t *k_at,
-                       size_t column_step) {
+                       size_t column_step, float *packed) {
     panel p = panel_at(w->columns, index);
-    float *to = w->packed + p.first * VECTOR_LANES * w->depth;
+    float *to = packed + p.first * VECTOR_LANES * w->depth;
     size_t width = p.vectors * VECTOR_LANES, first = p.first * VECTOR_LANES;
     size_t real = w->columns - first < width ? w->columns - first : width;
     for (size_t k = 0; k < w->depth; k++, to += width) {

@@ -31,11 +31,20 @@ void affine_plan(affine *a, layer *l, size_t batch, bool training, int threads) 
     layer_want_workspace(l, channel_reduce_workspace_bytes(out_pixels(a), a->shape.out_channels));
 }
 
+size_t affine_pack(affine *a, const float *weights, void *packed) {
+    if (packed) convolution_pack(&a->shape, weights, packed);
+    a->packed = packed;
+    return convolution_packed_bytes(&a->shape);
+}
+
 /* Straight to the activated output; an observer also sees it before the activation. */
 static void infer(affine *a, layer *l, const lazy_tensor *in, float *raw, const pass *p) {
     channel_map map = a->map;
     if (p->observe) map.activation = ACTIVATION_LINEAR;
-    convolution_forward(&a->shape, in, a->weights_now, raw, &map, NULL, p->workspace, p->threads);
+    if (a->packed)
+        convolution_forward_packed(&a->shape, in, a->packed, raw, &map, p->workspace, p->threads);
+    else
+        convolution_forward(&a->shape, in, a->weights_now, raw, &map, NULL, p->workspace, p->threads);
     l->output = (lazy_tensor){.data = raw};
     if (!p->observe) return;
     size_t count = out_pixels(a) * a->shape.out_channels;

@@ -11,7 +11,8 @@ typedef struct affine {
     channel_tail tail;
     int raw, activated; /* buffers: the raw sums; the mapped output where a reader takes no map, else -1 */
     channel_map map;    /* of this forward pass */
-    const float *weights_now; /* of this forward pass */
+    const float *weights_now; /* of this forward pass; NULL with packed ones */
+    const void *packed;       /* the weights as the kernels read them, see layer_type.pack; or NULL */
     bool staged;              /* the layer itself reads the mapped sums, with their pending map */
 } affine;
 
@@ -24,7 +25,9 @@ static inline size_t affine_weight_count(const affine *a) {
  * be set. */
 void affine_parse(affine *a, layer *l, const cfg_section *s, layer_context *context);
 void affine_plan(affine *a, layer *l, size_t batch, bool training, int threads);
-/* Sets l->output. */
+/* See layer_type.pack. */
+size_t affine_pack(affine *a, const float *weights, void *packed);
+/* Sets l->output. weights are not looked at while there are packed ones. */
 void affine_forward(affine *a, layer *l, const lazy_tensor *in, const float *weights, const pass *p);
 /* delta: the gradient of what affine_forward left in l->output. */
 void affine_backward(affine *a, layer *l, const lazy_tensor *in, const float *delta, float *in_delta,

@@ -74,7 +74,12 @@ static lazy_tensor flattened(layer *l, const pass *p) {
 static void forward(layer *l, const pass *p) {
     connected *c = l->state;
     lazy_tensor in = flattened(l, p);
-    affine_forward(&c->affine, l, &in, layer_weights_for_pass(l), p);
+    affine_forward(&c->affine, l, &in, c->affine.packed ? NULL : layer_weights_for_pass(l), p);
+}
+
+static size_t pack(layer *l, void *packed) {
+    connected *c = l->state;
+    return affine_pack(&c->affine, packed ? layer_weights_for_pass(l) : NULL, packed);
 }
 
 static void backward(layer *l, const pass *p) {
@@ -110,6 +115,7 @@ const layer_type layer_connected = {.name = "connected",
                                     .initialize = initialize,
                                     .plan = plan,
                                     .forward = forward,
+                                    .pack = pack,
                                     .backward = backward,
                                     .describe = describe,
                                     .destroy = destroy};

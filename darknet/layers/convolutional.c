@@ -146,10 +146,20 @@ static void plan(layer *l, size_t batch, bool training, int threads) {
     binary_plan(&state->binary, l, batch, training);
 }
 
+static const float *weights_for_pass(layer *l) {
+    convolutional *state = l->state;
+    return binary_weights(&state->binary, l, layer_weights_for_pass(l));
+}
+
+static size_t pack(layer *l, void *packed) {
+    convolutional *state = l->state;
+    return affine_pack(&state->affine, packed ? weights_for_pass(l) : NULL, packed);
+}
+
 static void forward(layer *l, const pass *p) {
     convolutional *state = l->state;
     lazy_tensor in = binary_input(&state->binary, l, layer_input(l, p, 0), p);
-    affine_forward(&state->affine, l, &in, binary_weights(&state->binary, l, layer_weights_for_pass(l)), p);
+    affine_forward(&state->affine, l, &in, state->affine.packed ? NULL : weights_for_pass(l), p);
     if (state->norm.used) {
         lazy_tensor sums = l->output;
         channel_norm_forward(&state->norm, l, &sums, convolved(state), p);
@@ -195,6 +205,7 @@ const layer_type layer_convolutional = {.name = "convolutional",
                                         .initialize = initialize,
                                         .plan = plan,
                                         .forward = forward,
+                                        .pack = pack,
                                         .backward = backward,
                                         .describe = describe,
                                         .destroy = destroy};

@@ -96,6 +96,7 @@ struct layer {
 /* One forward (and backward) pass over a batch. */
 typedef struct pass {
     network *net;
+    const float *input; /* [batch][height][width][channels] */
     size_t batch; /* images in this pass, at most the planned number */
     bool training;
     bool batch_statistics; /* inference in which batch norms normalise by the batch's own moments */
@@ -137,6 +138,9 @@ struct layer_type {
     /* Asks for buffers and workspace for passes of up to `batch` images. */
     void (*plan)(layer *l, size_t batch, bool training, int threads);
     void (*forward)(layer *l, const pass *p);
+    /* Makes a copy of the weights in the form that its inference reads, into `packed` (64-byte aligned), and uses it
+     * until it is called again; NULL: back to the weights themselves. Returns the bytes wanted. NULL: it has no such form. */
+    size_t (*pack)(layer *l, void *packed);
     /* Writes (or adds to, when layer_adds_delta) the deltas of inputs that want them, adds to parameters' gradients. NULL: nothing. */
     void (*backward)(layer *l, const pass *p);
     /* Names the size column and details for `ops` and layer_get_info; may be NULL. */

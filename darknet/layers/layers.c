@@ -111,6 +111,7 @@ const float *layer_weights_for_pass(layer *l) {
 bool layer_set_weight_transform(layer *l, darknet_weight_transform function, void *user) {
     const parameter *weights = layer_parameter(l, "weights");
     if (!weights) return false;
+    network_unpack_weights(l->net);
     if (function && !l->transformed_weights)
         l->transformed_weights = memory_allocate(weights->count, sizeof(float));
     if (function && !l->transformed_weights) return false;
@@ -192,7 +193,7 @@ tensor_shape layer_input_shape(const layer *l, int k) {
 
 lazy_tensor layer_input(const layer *l, const pass *p, int k) {
     int source = l->inputs[k];
-    if (source < 0) return (lazy_tensor){.data = p->net->input};
+    if (source < 0) return (lazy_tensor){.data = p->input};
     return l->net->layers[source].output;
 }
 

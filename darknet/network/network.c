@@ -315,6 +315,7 @@ void network_destroy(network *net) {
     memory_free(net->values);
     memory_free(net->gradients);
     memory_free(net->arena);
+    memory_free(net->packed_weights);
     if (net->source && !net->borrows_source) cfg_destroy(net->source);
     free(net->name);
     free(net);

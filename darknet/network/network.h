@@ -71,7 +71,9 @@ struct network {
     size_t arena_bytes;
     void *workspace;
     size_t workspace_bytes;
-    float *input; /* [pass_batch][height][width][channels] */
+    float *answers;          /* [pass_batch][outputs], of a pass of inference in several turns */
+    size_t inference_images; /* a turn of inference */
+    void *packed_weights;    /* see network_pack_weights; NULL: none */
     const darknet_extension *const *extensions;
     size_t extension_count;
     float label_smooth; /* smooth= of the loss layer: truth * (1 - s) + s / classes */
@@ -127,8 +129,17 @@ void network_forward_observed(network *net, const float *images, size_t batch, l
 void network_forward_batch_statistics(network *net, const float *images, size_t batch);
 
 /* images: [batch][height][width][channels]. The answer stays in the network:
- * network_output_layer(net)->output.data, [batch][outputs], plain, until the next pass. */
+ * network_output_layer(net)->output.data, [batch][outputs], plain, until the next pass. A few images at a time
+ * go through all layers, so that what one layer writes is still in cache for the next: the other layers'
+ * outputs are those of the last of these turns. */
 void network_forward(network *net, const float *images, size_t batch);
+
+/* Until network_unpack_weights, inference reads copies of the weights that are laid out for its kernels, and
+ * whatever is written to the weights themselves is not seen. A pass of training or of batch statistics,
+ * loading weights or setting a transform end this too. False when out of memory; then the passes work as
+ * without. */
+bool network_pack_weights(network *net);
+void network_unpack_weights(network *net);
 /* Forward, loss and backward of one pass; gradients are added to. Returns the pass's loss: summed over its
  * images, averaged over the loss layers. truth: [batch][outputs]. */
 double network_train_pass(network *net, const float *images, const float *truth, size_t batch);

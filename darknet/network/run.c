@@ -36,9 +36,8 @@ static void forward_all(const pass *p) {
 }
 
 static pass make_pass(network *net, const float *images, size_t batch, bool training) {
-    if (images != net->input)
-        memcpy(net->input, images, batch * tensor_size(network_input_shape(net)) * sizeof(float));
     return (pass){.net = net,
+                  .input = images,
                   .batch = batch,
                   .training = training,
                   .threads = net->threads,
@@ -48,8 +47,17 @@ static pass make_pass(network *net, const float *images, size_t batch, bool trai
 }
 
 void network_forward(network *net, const float *images, size_t batch) {
-    pass p = make_pass(net, images, batch, false);
-    forward_all(&p);
+    size_t image = tensor_size(network_input_shape(net)), outputs = (size_t)network_outputs(net);
+    size_t turns = (batch + net->inference_images - 1) / net->inference_images;
+    layer *last = &net->layers[network_output_layer(net)->index];
+    for (size_t i = 0; i < turns; i++) {
+        size_t first = batch * i / turns, count = batch * (i + 1) / turns - first;
+        pass p = make_pass(net, images + first * image, count, false);
+        forward_all(&p);
+        if (turns > 1)
+            memcpy(net->answers + first * outputs, last->output.data, count * outputs * sizeof(float));
+    }
+    if (turns > 1) last->output.data = net->answers;
 }
 
 void network_forward_observed(network *net, const float *images, size_t batch, layer_observer observe,
@@ -61,6 +69,7 @@ void network_forward_observed(network *net, const float *images, size_t batch, l
 }
 
 void network_forward_batch_statistics(network *net, const float *images, size_t batch) {
+    network_unpack_weights(net);
     pass p = make_pass(net, images, batch, false);
     p.batch_statistics = true;
     for (int i = 0; i < net->layer_count; i++)
@@ -69,6 +78,7 @@ void network_forward_batch_statistics(network *net, const float *images, size_t 
 }
 
 double network_train_pass(network *net, const float *images, const float *truth, size_t batch) {
+    network_unpack_weights(net);
     pass p = make_pass(net, images, batch, true);
     double loss = 0.0;
     int losses = 0;

@@ -157,6 +157,7 @@ bool network_load_weights(network *net, const char *path, bool partial, load_rep
     void *bytes = file_read(path, 0, &r.size, e);
     if (!bytes) return false;
     r.bytes = bytes;
+    network_unpack_weights(net);
     bool good = check_and_apply(&r, net, partial, report ? report : &own, e);
     free(bytes);
     return good;

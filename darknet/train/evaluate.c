@@ -71,7 +71,10 @@ bool evaluate_network(network *net, const dataset *d, int top, evaluation *resul
     struct timespec start, end;
     clock_gettime(CLOCK_MONOTONIC, &start);
     tally t = {.net = net, .top = top};
-    if (!visit_dataset(net, d, 0, tally_batch, &t, e)) return false;
+    (void)network_pack_weights(net);
+    bool good = visit_dataset(net, d, 0, tally_batch, &t, e);
+    network_unpack_weights(net);
+    if (!good) return false;
     clock_gettime(CLOCK_MONOTONIC, &end);
     double images = t.images ? (double)t.images : 1.0;
     *result = (evaluation){.images = t.images,

@@ -149,6 +149,34 @@ static void free_expectation(const fixture *f, expectation *e) {
     check_free(e->weight_once, f->weights_count), check_free(e->weight_twice, f->weights_count);
 }
 
+/* Packed weights, one image at a time and all at once: the same bytes as those that `made` left in out. */
+static void check_packed(const forward_call *made, const convolution_form *form) {
+    const convolution_shape *s = made->shape;
+    size_t in_image = s->in_height * s->in_width * s->in_channels,
+           out_image = s->out_height * s->out_width * s->out_channels;
+    float *out = check_floats(s->batch * out_image);
+    void *packed = memory_allocate(form->packed_bytes(s, made->level), 1);
+    convolution_shape single = *s;
+    single.batch = 1;
+    assert_true(form->forward_bytes(&single, made->threads) <= form->forward_bytes(s, made->threads));
+    form->pack(s, made->weights, packed, made->level);
+    forward_call call = *made;
+    call.weights = NULL;
+    call.packed = packed;
+    call.out = out;
+    form->forward(&call);
+    assert_memory_equal(out, made->out, s->batch * out_image * sizeof(float));
+    call.shape = &single;
+    for (size_t i = 0; i < s->batch; i++) {
+        const lazy_tensor in = {made->in->data + i * in_image, made->in->map};
+        call.in = &in;
+        form->forward(&call);
+        assert_memory_equal(out, made->out + i * out_image, out_image * sizeof(float));
+    }
+    memory_free(packed);
+    check_free(out, s->batch * out_image);
+}
+
 static void check_forward(const fixture *f, const expectation *e, const convolution_form *form,
                           isa_level level, int threads) {
     const convolution_shape *s = &f->shape;
@@ -157,7 +185,14 @@ static void check_forward(const fixture *f, const expectation *e, const convolut
     size_t bytes = form->forward_bytes(s, threads);
     float *workspace = check_floats(bytes / sizeof(float));
     memset(workspace, 0xff, bytes); /* NaN everywhere */
-    forward_call call = {s, &f->in, f->weights, out, NULL, &got, workspace, threads, level};
+    forward_call call = {.shape = s,
+                         .in = &f->in,
+                         .weights = f->weights,
+                         .out = out,
+                         .moments = &got,
+                         .workspace = workspace,
+                         .threads = threads,
+                         .level = level};
     form->forward(&call);
     check_close("forward", out, e->out, f->out_count, TOLERANCE);
     check_close("mean", got.mean, e->mean, s->out_channels, TOLERANCE);
@@ -166,6 +201,7 @@ static void check_forward(const fixture *f, const expectation *e, const convolut
     call.moments = NULL;
     form->forward(&call);
     check_close("forward, stored", out, e->stored, f->out_count, TOLERANCE);
+    check_packed(&call, form);
     check_free(out, f->out_count), check_free(m, 2 * s->out_channels),
         check_free(workspace, bytes / sizeof(float));
 }
