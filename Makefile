@@ -1,9 +1,9 @@
 # The only build. `make help` lists what there is to do.
-#   config=release|debug|asan|tsan|coverage  ->  build/<config>/   (asan: address and undefined-behaviour sanitizers)
+#   config=release|debug|asan|tsan|coverage|fuzz  ->  build/<config>/   (asan, fuzz: address and undefined-behaviour sanitizers)
 
 config  ?= release
 ifeq ($(origin CC),default)
-CC := gcc
+CC := $(if $(filter fuzz,$(config)),clang,gcc)
 endif
 PREFIX  ?= /usr/local
 BUILD   := build/$(config)
@@ -13,15 +13,22 @@ Q       := $(if $(filter 1,$(V)),,@)
 JOBS    ?= $(shell nproc 2>/dev/null || echo 2)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Werror
-COMMON   := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden -fopenmp -fno-math-errno -fno-trapping-math -MMD -MP $(WARNINGS) \
+OPENMP   := -fopenmp
+ifeq ($(config),fuzz)
+# libFuzzer is clang's; one thread is enough there, and what clang alone warns of is no error.
+WARNINGS := -Wall -Wextra
+OPENMP   := -fopenmp-simd -isystem tests/fuzz/serial
+endif
+COMMON   := -std=c11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(OPENMP) -fno-math-errno -fno-trapping-math -MMD -MP $(WARNINGS) \
             -DPROJECT_VERSION='"$(VERSION)"'
 FLAGS_release  := -O3 -g1
 FLAGS_debug    := -O0 -g3
 FLAGS_asan     := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS_tsan     := -O1 -g -fsanitize=thread
 FLAGS_coverage := -O0 -g --coverage
+FLAGS_fuzz     := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 ifeq ($(FLAGS_$(config)),)
-$(error config=$(config) is none of release debug asan tsan coverage)
+$(error config=$(config) is none of release debug asan tsan coverage fuzz)
 endif
 CFLAGS_ALL := $(COMMON) $(FLAGS_$(config)) $(CFLAGS)
 LIBS       := -lopenblas -lz -ljansson -lpthread -lm
@@ -58,7 +65,10 @@ TEST_SOURCES  := $(wildcard tests/unit/test_*.c tests/gradient/test_*.c tests/go
 TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(TEST_SOURCES))
 TEST_HELPERS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 
-.PHONY: all help setup demo test test-units test-cli bench bench-hd bench-pytorch calibrate test-rtl lint format install clean check-tools
+FUZZ_SOURCES  := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(FUZZ_SOURCES))
+
+.PHONY: all help setup demo test test-units test-corpus test-cli fuzz fuzz-programs bench bench-hd bench-pytorch calibrate test-rtl lint format install clean check-tools
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -101,6 +111,7 @@ test:
 	@$(MAKE) --no-print-directory test-units
 	@$(MAKE) --no-print-directory test-cli
 	@$(MAKE) --no-print-directory config=asan test-units
+	@$(MAKE) --no-print-directory config=asan test-corpus
 	@$(MAKE) --no-print-directory config=asan test-cli
 
 $(BUILD)/bin/darknet: $(PROGRAM_OBJECTS) $(PLUGIN_OBJECTS) $(BUILD)/libhdloss.a $(BUILD)/libdarknet.a
@@ -157,10 +168,31 @@ $(BUILD)/tests/%: tests/%.c $(TEST_HELPERS) $(BUILD)/libplugin.a $(BUILD)/libdar
 	@echo "  $@"
 	$(Q)$(CC) $(CFLAGS_ALL) $(INCLUDES) -o $@ $< $(TEST_HELPERS) $(BUILD)/libplugin.a $(BUILD)/libdarknet.a $(BUILD)/libhdloss.a -lcmocka $(LIBS)
 
-test-units test-cli bench bench-hd: export OMP_WAIT_POLICY ?= passive
+# A fuzz target: its corpus's reader as main, or libFuzzer.
+FUZZ_OBJECTS := $(filter-out $(BUILD)/darknet/cli/main.o,$(PROGRAM_OBJECTS)) # the plug-in's commands want them
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(FUZZ_OBJECTS) $(BUILD)/libplugin.a $(BUILD)/libdarknet.a $(BUILD)/libhdloss.a
+	@mkdir -p $(@D)
+	@echo "  $@"
+	$(Q)$(CC) $(CFLAGS_ALL) $(INCLUDES) -o $@ $< $(if $(filter fuzz,$(config)),-fsanitize=fuzzer,tests/fuzz/replay.c) \
+	    $(FUZZ_OBJECTS) $(BUILD)/libplugin.a $(BUILD)/libdarknet.a $(BUILD)/libhdloss.a $(LIBS)
+
+test-units test-corpus test-cli bench bench-hd: export OMP_WAIT_POLICY ?= passive
 
 test-units: $(if $(TESTS),$(foreach t,$(TESTS),$(filter %/$(t),$(TEST_PROGRAMS))),$(TEST_PROGRAMS))
 	@status=0; for t in $^; do echo "== $$t"; $$t || status=1; done; exit $$status
+
+# Each fuzz target reads its whole corpus once, without a fuzzer.
+test-corpus: $(FUZZ_PROGRAMS)
+	@for t in $^; do $$t tests/fuzz/corpus/$${t##*/fuzz_} || exit 1; done
+
+SECONDS ?= 60
+TARGETS ?= $(patsubst tests/fuzz/fuzz_%.c,%,$(FUZZ_SOURCES))
+fuzz:
+	@scripts/setup build fuzz
+	@$(MAKE) --no-print-directory -j$(JOBS) config=fuzz fuzz-programs
+	@tests/fuzz/run $(SECONDS) $(TARGETS)
+fuzz-programs: $(FUZZ_PROGRAMS)
+	@:
 
 test-cli: all
 	@DARKNET=$(abspath $(BUILD))/bin/darknet tests/cli/run $(TESTS)

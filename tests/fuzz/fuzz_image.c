@@ -1,0 +1,37 @@
+/* Image files, to one channel and to three. */
+#include "data/data.h"
+#include "data/decode.h"
+#include "fuzz.h"
+
+static void decode(const uint8_t *bytes, size_t count, int channels) {
+    int width = 0, height = 0;
+    error e = {{0}};
+    uint8_t *pixels = decode_image(bytes, count, "image", channels, &width, &height, &e);
+    if (!pixels) {
+        fuzz_check_sentence(e.message, sizeof e.message);
+        return;
+    }
+    FUZZ_CHECK(width > 0 && height > 0 && (size_t)width * (size_t)height <= IMAGE_PIXELS_LIMIT);
+    unsigned sum = 0;
+    for (size_t i = 0; i < (size_t)width * (size_t)height * (size_t)channels; i++) sum += pixels[i];
+    FUZZ_CHECK(sum <= 255u * (size_t)width * (size_t)height * (size_t)channels);
+    free(pixels);
+}
+
+static void resize(const uint8_t *bytes, size_t count) {
+    image_f32 image, resized;
+    error e = {{0}};
+    if (!image_load_memory(bytes, count, "image", 3, &image, &e)) return;
+    if ((size_t)image.width * (size_t)image.height <= 1 << 16) {
+        if (image_letterbox(&image, 7, 5, &resized, &e)) image_free(&resized);
+        if (image_center_crop(&image, 5, 7, &resized, &e)) image_free(&resized);
+    }
+    image_free(&image);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count) {
+    decode(bytes, count, 1);
+    decode(bytes, count, 3);
+    resize(bytes, count);
+    return 0;
+}
