@@ -219,7 +219,8 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/hdloss
 	install $(BUILD)/bin/darknet $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 $(BUILD)/libdarknet.a $(BUILD)/libdarknet.so $(BUILD)/libhdloss.a $(BUILD)/libhdloss.so $(DESTDIR)$(PREFIX)/lib/
-	install -m 644 darknet/darknet.h hdloss/*.h $(DESTDIR)$(PREFIX)/include/
+	install -m 644 darknet/darknet.h darknet/darknet_extension.h hdloss/*.h $(DESTDIR)$(PREFIX)/include/
+	install scripts/darknet.py $(DESTDIR)$(PREFIX)/share/hdloss/
 	cp -R cfg $(DESTDIR)$(PREFIX)/share/hdloss/
 
 lint:

@@ -1,159 +1,143 @@
-/* libdarknet: trains and runs image classifiers described by Darknet cfg files. This is the public interface
- * and nothing else is public. The library never prints and never exits: functions that can fail return false
- * or NULL and leave one sentence in the darknet_error their caller passed. */
+/* libdarknet: runs and trains the image classifiers of Darknet's cfg and weight files. This is Darknet's own
+ * C interface, so that programs and ctypes clients written for Darknet's classifiers run against this
+ * library.
+ *
+ * Images and batches are float32 in CHW order with pixels in [0,1]; what a cfg's mean= and std= do is done
+ * inside.
+ *
+ * These functions have no error argument. One that fails returns NULL, NAN or an empty image (as told below)
+ * or leaves everything as it was, and its sentence is darknet_last_error()'s until the thread's next call.
+ * The library never prints and never exits. Two threads may use two networks; one network serves one thread
+ * at a time. */
 #ifndef DARKNET_H
 #define DARKNET_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "darknet_extension.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define DARKNET_API __attribute__((visibility("default")))
+/* What went wrong in this thread's last call of a function of this header, "" when nothing did. */
+DARKNET_API const char *darknet_last_error(void);
+/* What is worth knowing about this thread's last load_network or load_weights that succeeded, such as which
+ * layers kept their initial values; one sentence a line, "" when there is nothing. */
+DARKNET_API const char *darknet_last_notes(void);
 
-typedef struct darknet_error {
-    char message[1024];
-} darknet_error;
+/* ---- images: float32 [c][h][w] in [0,1]; data is malloc'ed and freed by free_image (or free) ---- */
+typedef struct image {
+    int w, h, c;
+    float *data;
+} image;
 
-typedef struct network network;
-typedef struct layer layer;
+/* A failure gives an image of size 0 with data NULL, which every function here takes and answers with
+ * another. */
+DARKNET_API image make_image(int w, int h, int c); /* black */
+DARKNET_API void free_image(image m);
+/* A JPEG, PNG, BMP, PPM or PGM file as 3 channels; resized to w x h unless one of them is 0. */
+DARKNET_API image load_image_color(const char *filename, int w, int h);
+/* The results are new images. Bilinear with source position i * (old - 1) / (new - 1). */
+DARKNET_API image resize_image(image im, int w, int h);
+/* Scaled to fit, keeping the aspect, centred on a canvas of .5. */
+DARKNET_API image letterbox_image(image im, int w, int h);
+/* The largest centred square, resized. */
+DARKNET_API image center_crop_image(image im, int w, int h);
+/* Exchanges the first and the third channel in place. */
+DARKNET_API void rgbgr_image(image im);
 
-/* The program's version, e.g. "0.1.0". */
-DARKNET_API const char *darknet_version(void);
+/* ---- networks ---- */
 
-/* ---- looking at a network ---- */
+/* Builds the network of a cfg file, with the weights unless weights_file is NULL or "". clear: images seen are 0
+ * afterwards, and a weight file that ends at a layer's border is taken (darknet_last_notes says which layers
+ * kept their initial values); without it such a file is an error. NULL on failure. */
+DARKNET_API network *load_network(const char *cfg_file, const char *weights_file, int clear);
+DARKNET_API void free_network(network *net); /* takes NULL */
 
-DARKNET_API int network_layer_count(const network *net);
-DARKNET_API layer *network_layer(network *net, int index); /* NULL when there is none */
-DARKNET_API const char *network_name(const network *net);  /* of its cfg file, without directory and ".cfg" */
-DARKNET_API int network_threads(const network *net);
+/* Images a pass: what network_predict and train_network read. After loading: batch / subdivisions of the cfg.
+ */
+DARKNET_API void set_batch_network(network *net, int batch);
+DARKNET_API int network_batch(const network *net);
+DARKNET_API int network_width(const network *net); /* of the input */
+DARKNET_API int network_height(const network *net);
+DARKNET_API int network_channels(const network *net);
 
-/* What a layer is. Strings and arrays belong to the network. Sizes that a type has no use for are 0 (stride,
- * dilation and groups: 1). */
-typedef struct darknet_layer_info {
-    int index;         /* as in the cfg: the first section after [net] is 0 */
-    const char *type;  /* the section's name */
-    int line;          /* in the cfg; 0 when the layer is implied by a key of [net] */
-    const int *inputs; /* indexes of the layers it reads; -1 is the network's input */
-    int input_count;
-    int in_height, in_width, in_channels; /* of inputs[0] */
-    int out_height, out_width, out_channels;
-    int size, stride, padding, dilation, groups;
-    float alpha, beta; /* shortcut: out = activation(alpha * inputs[0] + beta * inputs[1]) */
-    const char *activation;
-    float (*activation_function)(float z);
-    bool batch_normalize;
-    float epsilon_inside,
-        epsilon_outside; /* y = scales * (x - mean) / (sqrt(variance + inside) + outside) + biases */
-    uint64_t macs;       /* multiply-accumulates an image, forward */
-} darknet_layer_info;
+/* Inference. input: [batch][channels][height][width]; the answer, [batch][outputs], belongs to the network
+ * and stays until its next pass. NULL on failure. */
+DARKNET_API float *network_predict(network *net, float *input);
+/* Letterboxes the image to the network's size and predicts it; the batch is 1 from then on. The image must
+ * have the network's channels. NULL on failure. */
+DARKNET_API float *network_predict_image(network *net, image im);
 
-DARKNET_API void layer_get_info(const layer *l, darknet_layer_info *info);
+/* Places of the `n` largest values of the last answer (of its first image), best first; of `n` values of a,
+ * the k largest. Of equal values the earlier comes first; where there are fewer than k, the rest is -1. */
+DARKNET_API void top_predictions(network *net, int n, int *index);
+DARKNET_API void top_k(const float *a, int n, int k, int *index);
 
-/* A parameter of a layer: "weights", "biases", "scales", "rolling_mean", "rolling_variance". Darknet's
- * layouts. gradient is NULL for statistics and in networks that do not train; it holds Darknet's *negative*
- * gradient summed over the images of the update. */
-typedef struct darknet_parameter {
-    float *values;
-    float *gradient;
-    size_t count;
-} darknet_parameter;
+/* ---- weight files ---- */
 
-DARKNET_API bool layer_get_parameter(const layer *l, const char *name, darknet_parameter *p);
+/* The whole file into the whole network, or nothing and darknet_last_error(). */
+DARKNET_API void load_weights(network *net, const char *filename);
+/* Layers [start, cutoff) from a file that holds those and may hold more. */
+DARKNET_API void load_weights_upto(network *net, const char *filename, int start, int cutoff);
+/* Complete or not at all: an existing file stays as it is when writing fails. */
+DARKNET_API void save_weights(network *net, const char *filename);
+DARKNET_API void save_weights_upto(network *net, const char *filename, int cutoff); /* layers [0, cutoff) */
 
-/* A number or a word of the layer's own section, for keys that an extension adds to every layer
- * (hd_lambda=...): the text, or NULL when the key is absent. The key must have been claimed with
- * darknet_extension.layer_keys. */
-DARKNET_API const char *layer_option(const layer *l, const char *key);
+/* ---- training ---- */
+typedef struct matrix {
+    int rows, cols;
+    float **vals; /* rows pointers to cols values */
+} matrix;
 
-/* Replaces the weights that the forward and backward passes use: called before each forward pass with the
- * float weights; writes what is used instead. Gradients pass straight through. Set with function NULL to
- * remove. */
-typedef void (*darknet_weight_transform)(void *user, const layer *l, const float *weights, float *used,
-                                         size_t count);
-DARKNET_API bool layer_set_weight_transform(layer *l, darknet_weight_transform function, void *user);
+/* X: one image a row, [channels][height][width]; y: its truth, one value an output. The rest is not read. */
+typedef struct data {
+    int w, h;
+    matrix X, y;
+    int shallow;
+    int *num_boxes;
+    struct box **boxes;
+} data;
 
-/* ---- extensions: the hook points ---- */
+/* Passes over the rows in order, `batch` a pass (the rows are a multiple of it), a step of the cfg's
+ * optimiser at the cfg's learning rate after every `subdivisions` passes. The loss of an image, averaged; NAN
+ * on failure. */
+DARKNET_API float train_network(network *net, data d);
 
-/* A layer type registered from outside. Its output has its input's shape. */
-typedef struct darknet_layer_type {
-    const char *name;       /* of the cfg section */
-    const char *implied_by; /* a key of [net]: when it is there (and not 0) and no section of this name is,
-                               one is appended; or NULL */
+/* ---- .data files ---- */
+typedef struct metadata {
+    int classes;
+    char **names; /* malloc'ed strings in a malloc'ed array, the caller's (free_ptrs); a NULL stands behind
+                     the last */
+} metadata;
 
-    /* Reads the section through `option` (marks the key as known; NULL when absent) and makes the layer's
-     * state. */
-    bool (*create)(void *user, const char *(*option)(void *section, const char *key), void *section,
-                   void **state, darknet_error *e);
-    /* output[n] from input[n], batch * outputs values each, channels-last. NULL: the input is passed through.
-     */
-    void (*forward)(void *state, network *net, const float *input, float *output, size_t batch,
-                    bool training);
-    /* Adds to in_delta. NULL with forward NULL: the gradient is passed through. */
-    void (*backward)(void *state, network *net, const float *input, const float *output, const float *delta,
-                     float *in_delta, size_t batch);
-    /* Once an update, after the backward pass of all its images and before the step: may add to parameters'
-     * gradients (Darknet's sign: the negative gradient, summed over `images`), returns the loss that it
-     * stands for, per image. epoch: epochs seen so far; progress: the share of the run that is done, 0 to 1.
-     */
-    double (*regularize)(void *state, network *net, size_t images, double epoch, double progress);
-    void (*destroy)(void *state);
-    /* The state that a resumed run needs, as bytes: save returns a malloc'ed buffer (NULL when there is
-     * none). NULL: none. */
-    void *(*save)(const void *state, size_t *bytes);
-    bool (*load)(void *state, network *net, const void *data, size_t bytes, darknet_error *e);
-} darknet_layer_type;
+/* The key `classes` and the lines of the file that `names` (else `labels`) names, at least `classes` of them.
+ * On failure classes is 0 and names NULL. */
+DARKNET_API metadata get_metadata(const char *filename);
+/* A file's lines, owned like metadata.names. NULL on failure. */
+DARKNET_API char **get_labels(const char *filename);
+DARKNET_API void free_ptrs(void **ptrs, int n); /* frees n pointers and the array */
 
-/* What was measured after an epoch. Accuracies are fractions; NAN where not measured. */
-typedef struct darknet_epoch {
-    int epoch;      /* 1 is the first */
-    uint64_t batch; /* updates done */
-    double loss, task_loss, regularizer_loss;
-    double train_top1, valid_top1, valid_top5, held_out_top1;
-    double learning_rate;
-    double images_per_second, data_wait_seconds, wall_seconds;
-    bool log_is_fresh; /* the run's log begins with this epoch: files of an earlier run are replaced */
+/* ---- names that Darknet's own ctypes clients look up when they start (other_names.c) ---- */
 
-    /* The images on which valid_top1 was measured, in order, prepared as for the network: calls visit with
-     * [count][height][width][channels] floats and their classes until they are all seen or visit returns
-     * false. which: "valid", "held_out" or "calibration" (the first training images, without augmentation).
-     * False when there are none. */
-    bool (*visit_images)(const struct darknet_epoch *epoch, const char *which, size_t most,
-                         bool (*visit)(void *user, const float *images, const int *classes, size_t count),
-                         void *user, darknet_error *e);
-    void *internal;
-} darknet_epoch;
-
-typedef struct darknet_checkpoint {
-    const char *path; /* the .weights file, complete and synced */
-    int epoch;
-    bool final;                      /* <name>.weights at the end of training */
-    const darknet_epoch *evaluation; /* of that epoch */
-} darknet_checkpoint;
-
-typedef struct darknet_extension {
-    const char *name;
-    void *user;
-    const darknet_layer_type *layer_type; /* or NULL */
-    const char *const *layer_keys; /* keys that it adds to every layer's section, NULL-terminated; or NULL */
-
-    /* After every epoch, before the log's row is written: fills columns[i] for column_names[i]. The network
-     * holds the weights that were evaluated. A failure is one warning and never stops training. */
-    const char *const *column_names; /* NULL-terminated, or NULL */
-    size_t leading_columns; /* how many of them stand before the log's own last columns; the others end the
-                               row */
-    bool (*on_epoch)(void *user, network *net, const darknet_epoch *epoch, const char *log_path,
-                     double *columns, darknet_error *e);
-    /* After a checkpoint of an epoch, or the final one, is safely on disk. May write more files beside it. A
-     * failure is one warning, never stops training and cannot touch the training weights: the hook gets a
-     * copy of the network's. */
-    bool (*on_checkpoint)(void *user, network *net, const darknet_checkpoint *checkpoint, darknet_error *e);
-    /* Lines for the head of the log, "#key: value", NULL when there is none; static or owned by user. */
-    const char *(*log_header)(void *user, network *net);
-} darknet_extension;
+/* load_network, then set_batch_network. */
+DARKNET_API network *load_network_custom(const char *cfg_file, const char *weights_file, int clear, int batch);
+DARKNET_API void free_network_ptr(network *net);
+DARKNET_API float *network_predict_ptr(network *net, float *input);
+DARKNET_API float *network_predict_image_letterbox(network *net, image im);
+/* From [h][w][c] bytes. */
+DARKNET_API void copy_image_from_bytes(image im, const char *bytes);
+/* There are no devices to choose among, and no recurrent or detection layers: these do nothing, and find no
+ * boxes. */
+DARKNET_API void cuda_set_device(int device);
+DARKNET_API void init_cpu(void);
+DARKNET_API void reset_rnn(network *net);
+struct detection;
+DARKNET_API struct detection *get_network_boxes(network *net, int w, int h, float thresh, float hier,
+                                                int *map, int relative, int *num, int letter);
+DARKNET_API struct detection *make_network_boxes(network *net, float thresh, int *num);
+DARKNET_API void free_detections(struct detection *detections, int n);
+DARKNET_API void do_nms_obj(struct detection *detections, int total, int classes, float thresh);
+DARKNET_API void do_nms_sort(struct detection *detections, int total, int classes, float thresh);
 
 #ifdef __cplusplus
 }

@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 
-#include "darknet.h"
+#include "darknet_extension.h"
 
 typedef darknet_error error;
 

@@ -8,7 +8,7 @@
 
 #include "config/config.h"
 #include "core/error.h"
-#include "darknet.h"
+#include "darknet_extension.h"
 #include "kernels/kernels.h"
 
 typedef struct tensor_shape {

@@ -207,20 +207,17 @@ static bool check_sizes(network *net, uint64_t limit, error *e) {
 static bool allocate_parameters(network *net, error *e) {
     size_t total = net->parameter_total;
     net->values = memory_allocate_zeroed(total, sizeof(float));
-    net->gradients = net->training ? memory_allocate_zeroed(total, sizeof(float)) : NULL;
-    if (!net->values || (net->training && !net->gradients))
+    if (!net->values)
         return error_set(e, "%s: out of memory for %zu parameters", cfg_path(net->source), total);
     size_t place = 0;
     for (int i = 0; i < net->layer_count; i++) {
         layer *l = &net->layers[i];
         for (int j = 0; j < l->parameter_count; j++) {
-            parameter *p = &l->parameters[j];
-            p->values = net->values + place;
-            if (net->training && p->trained && !l->only_forward) p->gradient = net->gradients + place;
-            place += p->count;
+            l->parameters[j].values = net->values + place;
+            place += l->parameters[j].count;
         }
     }
-    return true;
+    return !net->training || network_allocate_gradients(net, e);
 }
 
 static void freeze_before_stop(network *net) {
@@ -229,6 +226,22 @@ static void freeze_before_stop(network *net) {
         if (net->layers[i].stop_backward) last = i;
     for (int i = 0; i <= last; i++)
         for (int j = 0; j < net->layers[i].parameter_count; j++) net->layers[i].parameters[j].gradient = NULL;
+}
+
+bool network_allocate_gradients(network *net, error *e) {
+    net->gradients = memory_allocate_zeroed(net->parameter_total, sizeof(float));
+    if (!net->gradients)
+        return error_set(e, "%s: out of memory for the gradients of %zu parameters", cfg_path(net->source),
+                         net->parameter_total);
+    for (int i = 0; i < net->layer_count; i++) {
+        layer *l = &net->layers[i];
+        for (int j = 0; j < l->parameter_count; j++) {
+            parameter *p = &l->parameters[j];
+            if (p->trained && !l->only_forward) p->gradient = net->gradients + (p->values - net->values);
+        }
+    }
+    freeze_before_stop(net);
+    return true;
 }
 
 static bool build(network *net, const network_settings *settings, diagnostics *d, error *e) {
@@ -243,7 +256,6 @@ static bool build(network *net, const network_settings *settings, diagnostics *d
                      e) ||
         !allocate_parameters(net, e))
         return false;
-    freeze_before_stop(net);
     for (int i = 0; i < net->layer_count; i++)
         if (net->layers[i].type->initialize)
             net->layers[i].type->initialize(&net->layers[i], net->options.seed);

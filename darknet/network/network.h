@@ -76,7 +76,8 @@ struct network {
     void *packed_weights;    /* see network_pack_weights; NULL: none */
     const darknet_extension *const *extensions;
     size_t extension_count;
-    float label_smooth; /* smooth= of the loss layer: truth * (1 - s) + s / classes */
+    struct network_client *client; /* of the C interface, NULL in networks that it did not load */
+    float label_smooth;            /* smooth= of the loss layer: truth * (1 - s) + s / classes */
 };
 
 typedef struct network_settings {
@@ -106,6 +107,11 @@ void net_options_free(net_options *o);
 /* ---- memory (plan.c) ---- */
 /* Bytes of activations, deltas and workspace that the planned network takes. */
 bool network_plan(network *net, uint64_t max_bytes, error *e);
+/* Plans anew for passes of up to pass_batch images, from now on with gradients when training (a network that
+ * trains stays one). Parameters keep their values. On error there is no memory for passes: another replan or
+ * the end. */
+bool network_replan(network *net, bool training, size_t pass_batch, uint64_t max_bytes, error *e);
+bool network_allocate_gradients(network *net, error *e);
 /* Physical memory of the machine in bytes. */
 uint64_t machine_memory_bytes(void);
 
@@ -113,7 +119,6 @@ uint64_t machine_memory_bytes(void);
 tensor_shape network_input_shape(const network *net);
 /* The layer whose output is the network's answer: the last one that is no cost and passes nothing through. */
 const layer *network_output_layer(const network *net);
-int network_outputs(const network *net);
 bool network_has_loss(const network *net);
 
 /* Called with a layer's values in inference: before its activation (only where that is a separate step of the
@@ -159,6 +164,9 @@ typedef struct load_report {
 /* Reads Darknet's format. A short file is an error naming layer and bytes unless it ends at a layer's border
  * and `partial`. A longer one is an error. On error no parameter was changed. seen is set from the file. */
 bool network_load_weights(network *net, const char *path, bool partial, load_report *report, error *e);
+/* Layers [start, cutoff) from a file that begins with those; what it holds behind them is not read. */
+bool network_load_weights_upto(network *net, const char *path, int start, int cutoff, load_report *report,
+                               error *e);
 /* Writes layers [0, upto) (upto < 0: all), atomically. */
 bool network_save_weights(const network *net, const char *path, int upto, error *e);
 /* A second network of the same cfg without training buffers, with this one's values: for hooks that change

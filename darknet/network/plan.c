@@ -221,3 +221,20 @@ bool network_plan(network *net, uint64_t max_bytes, error *e) {
     free(p.items);
     return good;
 }
+
+bool network_replan(network *net, bool training, size_t pass_batch, uint64_t max_bytes, error *e) {
+    if (training && !net->gradients && !network_allocate_gradients(net, e)) return false;
+    net->training = net->training || training;
+    net->pass_batch = pass_batch;
+    memory_free(net->arena);
+    net->arena = NULL;
+    net->arena_bytes = net->workspace_bytes = 0;
+    for (int i = 0; i < net->layer_count; i++) {
+        layer *l = &net->layers[i];
+        l->buffer_count = 0;
+        l->workspace_bytes = 0;
+        l->wants_delta = false;
+        l->delta = NULL;
+    }
+    return network_plan(net, max_bytes, e);
+}

@@ -119,12 +119,19 @@ static void note_kept(load_report *report, const layer *l) {
                        l->index);
 }
 
-/* All layers, checked against the file, or with apply taken over. */
-static bool walk_all(reader *r, network *net, bool partial, bool apply, load_report *report, error *e) {
-    for (int i = 0; i < net->layer_count; i++) {
+/* Which layers a load is about, and how its file may end. */
+typedef struct selection {
+    int start, cutoff;
+    bool partial; /* it may end at a layer's border */
+    bool longer;  /* it may go on behind the last layer */
+} selection;
+
+/* The selected layers, checked against the file, or with apply taken over. */
+static bool walk_all(reader *r, network *net, const selection *s, bool apply, load_report *report, error *e) {
+    for (int i = s->start; i < s->cutoff && i < net->layer_count; i++) {
         layer *l = &net->layers[i];
         if (l->parameter_count == 0) continue;
-        bool ended = partial && r->place == r->size && report->loaded > 0;
+        bool ended = s->partial && r->place == r->size && report->loaded > 0;
         if (l->dont_load || ended) {
             note_kept(report, l);
             continue;
@@ -133,34 +140,45 @@ static bool walk_all(reader *r, network *net, bool partial, bool apply, load_rep
         if (apply && !l->dont_load_scales) l->fresh_statistics = false;
         report->loaded++;
     }
-    if (r->place != r->size)
+    if (r->place != r->size && !s->longer)
         return error_set(e, "%s: has %zu bytes more than %s takes (%zu): it belongs to another network",
                          r->path, r->size - r->place, cfg_path(net->source), r->place);
     return true;
 }
 
-static bool check_and_apply(reader *r, network *net, bool partial, load_report *report, error *e) {
+static bool check_and_apply(reader *r, network *net, const selection *s, load_report *report, error *e) {
     *report = (load_report){0};
     if (!read_header(r, &report->seen, e)) return false;
     size_t start = r->place;
     load_report trial = *report;
-    if (!walk_all(r, net, partial, false, &trial, e)) return false;
+    if (!walk_all(r, net, s, false, &trial, e)) return false;
     r->place = start;
-    (void)walk_all(r, net, partial, true, report, e);
+    (void)walk_all(r, net, s, true, report, e);
     net->seen = report->seen;
     return true;
 }
 
-bool network_load_weights(network *net, const char *path, bool partial, load_report *report, error *e) {
+static bool load_selection(network *net, const char *path, const selection *s, load_report *report,
+                           error *e) {
     load_report own;
     reader r = {.path = path};
     void *bytes = file_read(path, 0, &r.size, e);
     if (!bytes) return false;
     r.bytes = bytes;
     network_unpack_weights(net);
-    bool good = check_and_apply(&r, net, partial, report ? report : &own, e);
+    bool good = check_and_apply(&r, net, s, report ? report : &own, e);
     free(bytes);
     return good;
+}
+
+bool network_load_weights(network *net, const char *path, bool partial, load_report *report, error *e) {
+    return load_selection(net, path, &(selection){.cutoff = net->layer_count, .partial = partial}, report, e);
+}
+
+bool network_load_weights_upto(network *net, const char *path, int start, int cutoff, load_report *report,
+                               error *e) {
+    return load_selection(net, path, &(selection){.start = start, .cutoff = cutoff, .longer = true}, report,
+                          e);
 }
 
 static bool write_parameter(file_writer *w, const parameter *p, error *e) {

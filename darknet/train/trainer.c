@@ -200,7 +200,8 @@ static double run_update(trainer *t, double *regularizer) {
 
 static bool update(trainer *t) {
     double start = now_seconds(), regularizer = 0.0;
-    double rate = schedule_rate(&t->net->options, t->net->seen / (uint64_t)t->net->options.batch);
+    /* Darknet counts an update's images before it looks at the schedule: the first update is number 1. */
+    double rate = schedule_rate(&t->net->options, t->net->seen / (uint64_t)t->net->options.batch + 1);
     double loss = run_update(t, &regularizer);
     if (!isfinite(loss + regularizer))
         return error_set(
@@ -288,7 +289,7 @@ static bool save_epoch_weights(trainer *t, const darknet_epoch *epoch) {
 
 /* Everything that happens when an epoch is done (also a last one that is cut short by max_batches). */
 static bool end_epoch(trainer *t, bool last) {
-    double rate = schedule_rate(&t->net->options, t->net->seen / (uint64_t)t->net->options.batch - 1);
+    double rate = schedule_rate(&t->net->options, t->net->seen / (uint64_t)t->net->options.batch);
     double start = now_seconds();
     darknet_epoch epoch = {0};
     t->run.updated_epoch++;

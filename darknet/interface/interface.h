@@ -1,0 +1,35 @@
+/* Inside the C interface (darknet.h): what its files share. They are the only ones that include darknet.h:
+ * its short names (image, data) stay out of the other rooms. */
+#ifndef DARKNET_INTERFACE_INTERFACE_H
+#define DARKNET_INTERFACE_INTERFACE_H
+
+#include "darknet.h"
+#include "data/data.h"
+#include "network/network.h"
+#include "train/optimizer.h"
+
+/* This thread's sentence, emptied: every public function that can fail begins with it. */
+error *interface_begin(void);
+/* This thread's notes, emptied. A line is added with its newline before it where it is not the first. */
+void interface_clear_notes(void);
+void interface_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* What a network from load_network has beside itself. */
+struct network_client {
+    size_t batch;   /* images a pass that the caller wants; memory for them is planned when a pass comes */
+    float *answers; /* [batch][outputs] in CHW order, of the last pass */
+    size_t answer_room; /* values that fit there */
+    float *truth;       /* [batch][outputs], channels-last */
+    size_t truth_room;
+    optimizer optimizer;
+    bool optimizes; /* optimizer is there */
+};
+
+/* Sees that passes of client->batch images have memory, training ones too when asked for. */
+bool client_ready(network *net, bool training, error *e);
+/* Images in CHW order to the network's input buffer. rows[i]: image i. */
+void client_put_images(network *net, float *const *rows, size_t count);
+/* Room for count floats at *buffer. */
+bool client_room(float **buffer, size_t *room, size_t count, error *e);
+
+#endif
