@@ -27,8 +27,8 @@ struct network_client {
 
 /* Sees that passes of client->batch images have memory, training ones too when asked for. */
 bool client_ready(network *net, bool training, error *e);
-/* Images in CHW order to the network's input buffer. rows[i]: image i. */
-void client_put_images(network *net, float *const *rows, size_t count);
+/* An image in CHW order to its place in the network's input buffer. */
+void client_put_image(network *net, size_t place, const float *pixels);
 /* Room for count floats at *buffer. */
 bool client_room(float **buffer, size_t *room, size_t count, error *e);
 

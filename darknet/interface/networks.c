@@ -117,12 +117,12 @@ static void normalize(const net_options *o, float *pixels, size_t count) {
                 (pixels[i + c] - (o->mean ? o->mean[c] : 0.0f)) / (o->deviation ? o->deviation[c] : 1.0f);
 }
 
-void client_put_images(network *net, float *const *rows, size_t count) {
+void client_put_image(network *net, size_t place, const float *pixels) {
     tensor_shape in = network_input_shape(net);
     size_t size = tensor_size(in);
-    for (size_t i = 0; i < count; i++)
-        nchw_to_nhwc(1, (size_t)in.channels, tensor_pixels(in), rows[i], net->input + i * size, net->threads);
-    if (net->options.mean || net->options.deviation) normalize(&net->options, net->input, count * size);
+    float *to = net->input + place * size;
+    nchw_to_nhwc(1, (size_t)in.channels, tensor_pixels(in), pixels, to, 1);
+    if (net->options.mean || net->options.deviation) normalize(&net->options, to, size);
 }
 
 /* The answer of the last pass, in CHW order. */
@@ -133,21 +133,15 @@ static float *take_answers(network *net, size_t batch) {
     return net->client->answers;
 }
 
-static float *predict(network *net, float *input, error *e) {
+static float *predict(network *net, const float *input, error *e) {
     struct network_client *client = net->client;
     size_t batch = client->batch, inputs = tensor_size(network_input_shape(net));
-    float **rows = malloc(batch * sizeof *rows);
-    bool good = rows != NULL || error_set(e, "out of memory");
-    good = good &&
-           client_room(&client->answers, &client->answer_room, batch * (size_t)network_outputs(net), e) &&
-           client_ready(net, false, e);
-    if (good) {
-        for (size_t i = 0; i < batch; i++) rows[i] = input + i * inputs;
-        client_put_images(net, rows, batch);
-        network_forward(net, net->input, batch);
-    }
-    free(rows);
-    return good ? take_answers(net, batch) : NULL;
+    if (!client_room(&client->answers, &client->answer_room, batch * (size_t)network_outputs(net), e) ||
+        !client_ready(net, false, e))
+        return NULL;
+    for (size_t i = 0; i < batch; i++) client_put_image(net, i, input + i * inputs);
+    network_forward(net, net->input, batch);
+    return take_answers(net, batch);
 }
 
 float *network_predict(network *net, float *input) {
