@@ -18,6 +18,12 @@ int fail(const char *format, ...) {
     return 1;
 }
 
+/* Options of Darknet's that choose among processors and windows: taken, so that its users' scripts run, and
+ * without effect. */
+static const option_spec ignored[] = {{"-i", "N", NULL},          {"-gpus", "LIST", NULL},
+                                      {"-nogpu", NULL, NULL},     {"-dont_show", NULL, NULL},
+                                      {"-mjpeg_port", "N", NULL}, {0}};
+
 static void print_help(const command_spec *spec) {
     printf("usage: darknet %s\n\n%s\n", spec->usage, spec->summary);
     if (spec->options && spec->options->name) printf("\n");
@@ -26,12 +32,19 @@ static void print_help(const command_spec *spec) {
         (void)snprintf(head, sizeof head, "%s %s", o->name, o->value ? o->value : "");
         printf("  %-24s %s\n", head, o->help);
     }
+    printf("\nOptions may stand anywhere. Taken and without effect:");
+    for (const option_spec *o = ignored; o->name; o++) printf(" %s", o->name);
+    printf("\n");
+}
+
+static int place_in(const option_spec *options, const char *name) {
+    for (int i = 0; options && options[i].name; i++)
+        if (strcmp(options[i].name, name) == 0) return i;
+    return -1;
 }
 
 static int option_place(const command_spec *spec, const char *name) {
-    for (int i = 0; spec->options && spec->options[i].name; i++)
-        if (strcmp(spec->options[i].name, name) == 0) return i;
-    return -1;
+    return place_in(spec->options, name);
 }
 
 /* A word that begins with '-' and is no number is an option. */
@@ -42,6 +55,29 @@ static bool is_option(const char *word) {
     return *end != 0;
 }
 
+/* Takes the option at argv[*i] and its value; false after a mistake that is told. */
+static bool take_option(arguments *a, int argc, char **argv, int *i) {
+    const command_spec *spec = a->spec;
+    const char *name = argv[*i];
+    int place = option_place(spec, name), other = place < 0 ? place_in(ignored, name) : -1;
+    if (place < 0 && other < 0) {
+        fail("unknown option %s; usage: darknet %s", name, spec->usage);
+        return false;
+    }
+    const char *wanted = place >= 0 ? spec->options[place].value : ignored[other].value, *value = "";
+    bool may_miss = wanted && wanted[0] == '[';
+    if (may_miss && *i + 1 < argc && (strcmp(argv[*i + 1], "0") == 0 || strcmp(argv[*i + 1], "1") == 0))
+        value = *argv[++*i] == '0' ? NULL : "";
+    else if (wanted && !may_miss && *i + 1 < argc)
+        value = argv[++*i];
+    else if (wanted && !may_miss) {
+        fail("%s wants a value: %s", name, wanted);
+        return false;
+    }
+    if (place >= 0) a->values[place] = value;
+    return true;
+}
+
 parse_result arguments_parse(arguments *a, const command_spec *spec, int argc, char **argv) {
     *a = (arguments){.spec = spec};
     for (int i = 0; i < argc; i++)
@@ -50,24 +86,14 @@ parse_result arguments_parse(arguments *a, const command_spec *spec, int argc, c
             return PARSE_HELP;
         }
     for (int i = 0; i < argc; i++) {
-        if (!is_option(argv[i])) {
-            if (a->position_count == spec->most) {
-                fail("unexpected \"%s\"; usage: darknet %s", argv[i], spec->usage);
-                return PARSE_ERROR;
-            }
+        if (is_option(argv[i])) {
+            if (!take_option(a, argc, argv, &i)) return PARSE_ERROR;
+        } else if (a->position_count == spec->most) {
+            fail("unexpected \"%s\"; usage: darknet %s", argv[i], spec->usage);
+            return PARSE_ERROR;
+        } else {
             a->positions[a->position_count++] = argv[i];
-            continue;
         }
-        int place = option_place(spec, argv[i]);
-        if (place < 0) {
-            fail("unknown option %s; usage: darknet %s", argv[i], spec->usage);
-            return PARSE_ERROR;
-        }
-        if (spec->options[place].value && i + 1 == argc) {
-            fail("%s wants a value: %s", argv[i], spec->options[place].value);
-            return PARSE_ERROR;
-        }
-        a->values[place] = spec->options[place].value ? argv[++i] : "";
     }
     if (a->position_count >= spec->least) return PARSE_OK;
     fail("too few arguments; usage: darknet %s", spec->usage);
@@ -93,6 +119,15 @@ bool option_number(const arguments *a, const char *name, double least, double mo
         return false;
     }
     *value = number;
+    return true;
+}
+
+bool whole_number(const char *text, int least, int most, int *value) {
+    char *end;
+    errno = 0;
+    long number = strtol(text, &end, 10);
+    if (end == text || *end || errno || number < least || number > most) return false;
+    *value = (int)number;
     return true;
 }
 

@@ -6,8 +6,9 @@
 #include <stdint.h>
 
 typedef struct option_spec {
-    const char *name;  /* "-int8" */
-    const char *value; /* what its value is called in the help, NULL for a flag */
+    const char *name; /* "-int8" */
+    const char
+        *value; /* what its value is called in the help, NULL for a flag, "[1]" for one that takes 0 or 1 */
     const char *help;
 } option_spec;
 
@@ -40,6 +41,9 @@ bool option_given(const arguments *a, const char *name);
  */
 bool option_int(const arguments *a, const char *name, int least, int most, int *value);
 bool option_number(const arguments *a, const char *name, double least, double most, double *value);
+
+/* Whether text is a whole number from least to most, then *value. */
+bool whole_number(const char *text, int least, int most, int *value);
 
 /* A sentence on stderr, "darknet: ...". Returns 1, the exit status. */
 int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -24,12 +24,24 @@ typedef struct command {
 int command_classifier_train(program *p, int argc, char **argv);
 int command_classifier_valid(program *p, int argc, char **argv);
 int command_classifier_predict(program *p, int argc, char **argv);
+int command_classifier_test(program *p, int argc, char **argv);
+int command_classifier_csv(program *p, int argc, char **argv);
+int command_classifier_label(program *p, int argc, char **argv);
+int command_partial(program *p, int argc, char **argv);
+int command_average(program *p, int argc, char **argv);
+int command_statistics(program *p, int argc, char **argv);
+int command_normalize(program *p, int argc, char **argv);
+int command_denormalize(program *p, int argc, char **argv);
+int command_reset(program *p, int argc, char **argv);
 int command_speed(program *p, int argc, char **argv);
 int command_ops(program *p, int argc, char **argv);
 
 /* ---- shared ---- */
 /* Builds the network of a cfg and prints what was wrong with the cfg on stderr (all mistakes). NULL after an
  * error. */
+network *command_build(program *p, const char *cfg_path, network_settings *settings);
+/* The same, and shows the table of its layers where somebody is looking: when standard error is a terminal.
+ */
 network *command_network(program *p, const char *cfg_path, network_settings *settings);
 /* Reads the command line and the data file that is its first word, runs `run` with both, and frees the data.
  */

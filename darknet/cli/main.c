@@ -11,8 +11,17 @@ static const command commands[] = {
     {"classifier", "train", "train a network", command_classifier_train},
     {"classifier", "valid", "accuracy on the validation set", command_classifier_valid},
     {"classifier", "predict", "classes of images", command_classifier_predict},
-    {NULL, "ops", "layers, shapes, multiply-accumulates, parameters", command_ops},
+    {"classifier", "test", "probabilities of every class for a list of images", command_classifier_test},
+    {"classifier", "csv", "numbers of the likeliest classes for a list of images", command_classifier_csv},
+    {"classifier", "label", "likeliest labels for a list of images", command_classifier_label},
+    {NULL, "ops", "layers, shapes, multiply-accumulates, parameters, bytes", command_ops},
     {NULL, "speed", "images per second", command_speed},
+    {NULL, "partial", "the first layers of a weight file", command_partial},
+    {NULL, "average", "the mean of weight files", command_average},
+    {NULL, "statistics", "mean, deviation and range of each array of weights", command_statistics},
+    {NULL, "normalize", "add batch normalisation to weights without", command_normalize},
+    {NULL, "denormalize", "fold batch normalisation into weights", command_denormalize},
+    {NULL, "reset", "fold batch normalisation, leave a neutral one", command_reset},
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
@@ -52,7 +61,40 @@ static char *resource_directory(void) {
     return NULL;
 }
 
+static bool is_group(const char *word) {
+    return strcmp(word, "classifier") == 0 || strcmp(word, "hd") == 0;
+}
+
+/* Whether the word can stand at that place: a group or a command of one word first, then a command of the
+ * group. */
+static bool is_command_word(const char *group, const char *word) {
+    if (!group && is_group(word)) return true;
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        bool same_group =
+            group ? commands[i].group && strcmp(commands[i].group, group) == 0 : !commands[i].group;
+        if (same_group && strcmp(commands[i].name, word) == 0) return true;
+    }
+    for (const plugin_command *c = plugin_commands(); group && strcmp(group, "hd") == 0 && c->name; c++)
+        if (strcmp(c->name, word) == 0) return true;
+    return false;
+}
+
+/* Options may stand anywhere: those (and their values) between `place` and the next command word go behind
+ * it. */
+static void bring_forward(int argc, char **argv, int place, const char *group) {
+    if (place >= argc || argv[place][0] != '-' || is_help(argv[place])) return;
+    for (int i = place + 1; i < argc; i++) {
+        if (!is_command_word(group, argv[i])) continue;
+        char *word = argv[i];
+        memmove(&argv[place + 1], &argv[place], (size_t)(i - place) * sizeof *argv);
+        argv[place] = word;
+        return;
+    }
+}
+
 static int run_command(program *p, int argc, char **argv) {
+    bring_forward(argc, argv, 1, NULL);
+    if (is_group(argv[1])) bring_forward(argc, argv, 2, argv[1]);
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         const command *c = &commands[i];
         if (!c->group && strcmp(argv[1], c->name) == 0) return c->run(p, argc - 2, argv + 2);
@@ -62,7 +104,7 @@ static int run_command(program *p, int argc, char **argv) {
     for (const plugin_command *c = plugin_commands(); c->name; c++)
         if (argc > 2 && strcmp(argv[1], "hd") == 0 && strcmp(argv[2], c->name) == 0)
             return c->run(p->plugin, argc - 3, argv + 3);
-    bool group = strcmp(argv[1], "classifier") == 0 || strcmp(argv[1], "hd") == 0;
+    bool group = is_group(argv[1]);
     if (group && (argc == 2 || is_help(argv[2]))) {
         print_usage(argc == 2 ? stderr : stdout);
         return argc == 2;

@@ -1,7 +1,9 @@
 /* What several commands do: building a network and saying what is wrong with its cfg. */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/table.h"
 
 static void print_diagnostics(const diagnostics *d) {
     for (size_t i = 0; i < diagnostics_count(d); i++) {
@@ -11,7 +13,7 @@ static void print_diagnostics(const diagnostics *d) {
     }
 }
 
-network *command_network(program *p, const char *cfg_path_name, network_settings *settings) {
+network *command_build(program *p, const char *cfg_path_name, network_settings *settings) {
     const darknet_extension *extensions[1] = {plugin_extension(p->plugin)};
     static const darknet_extension *kept[1]; /* the network keeps the list */
     kept[0] = extensions[0];
@@ -23,6 +25,12 @@ network *command_network(program *p, const char *cfg_path_name, network_settings
     if (d) print_diagnostics(d);
     if (!net && (!d || diagnostics_error_count(d) == 0)) fail("%s", e.message);
     diagnostics_destroy(d);
+    return net;
+}
+
+network *command_network(program *p, const char *cfg_path_name, network_settings *settings) {
+    network *net = command_build(p, cfg_path_name, settings);
+    if (net && isatty(STDERR_FILENO)) table_print(net, stderr);
     return net;
 }
 

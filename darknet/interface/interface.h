@@ -16,8 +16,10 @@ void interface_note(const char *format, ...) __attribute__((format(printf, 1, 2)
 
 /* What a network from load_network has beside itself. */
 struct network_client {
-    size_t batch;   /* images a pass that the caller wants; memory for them is planned when a pass comes */
-    float *answers; /* [batch][outputs] in CHW order, of the last pass */
+    size_t batch; /* images a pass that the caller wants; memory for them is planned when a pass comes */
+    float *input; /* [batch][height][width][channels] */
+    size_t input_room;
+    float *answers;     /* [batch][outputs] in CHW order, of the last pass */
     size_t answer_room; /* values that fit there */
     float *truth;       /* [batch][outputs], channels-last */
     size_t truth_room;
@@ -27,7 +29,7 @@ struct network_client {
 
 /* Sees that passes of client->batch images have memory, training ones too when asked for. */
 bool client_ready(network *net, bool training, error *e);
-/* An image in CHW order to its place in the network's input buffer. */
+/* An image in CHW order to its place in client->input. */
 void client_put_image(network *net, size_t place, const float *pixels);
 /* Room for count floats at *buffer. */
 bool client_room(float **buffer, size_t *room, size_t count, error *e);

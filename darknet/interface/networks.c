@@ -60,6 +60,7 @@ network *load_network(const char *cfg_file, const char *weights_file, int clear)
 void free_network(network *net) {
     if (!net) return;
     if (net->client) {
+        memory_free(net->client->input);
         memory_free(net->client->answers);
         memory_free(net->client->truth);
         if (net->client->optimizes) optimizer_destroy(&net->client->optimizer);
@@ -93,12 +94,6 @@ int network_channels(const network *net) {
 
 /* ---- inference ---- */
 
-bool client_ready(network *net, bool training, error *e) {
-    size_t batch = net->client->batch;
-    if (net->arena && batch <= net->pass_batch && (net->training || !training)) return true;
-    return network_replan(net, training, batch, 0, e);
-}
-
 bool client_room(float **buffer, size_t *room, size_t count, error *e) {
     if (count <= *room) return true;
     memory_free(*buffer);
@@ -107,6 +102,15 @@ bool client_room(float **buffer, size_t *room, size_t count, error *e) {
     if (!*buffer) return error_set(e, "out of memory for %zu values", count);
     *room = count;
     return true;
+}
+
+bool client_ready(network *net, bool training, error *e) {
+    struct network_client *client = net->client;
+    size_t batch = client->batch;
+    if (!client_room(&client->input, &client->input_room, batch * tensor_size(network_input_shape(net)), e))
+        return false;
+    if (net->arena && batch <= net->pass_batch && (net->training || !training)) return true;
+    return network_replan(net, training, batch, 0, e);
 }
 
 static void normalize(const net_options *o, float *pixels, size_t count) {
@@ -120,7 +124,7 @@ static void normalize(const net_options *o, float *pixels, size_t count) {
 void client_put_image(network *net, size_t place, const float *pixels) {
     tensor_shape in = network_input_shape(net);
     size_t size = tensor_size(in);
-    float *to = net->input + place * size;
+    float *to = net->client->input + place * size;
     nchw_to_nhwc(1, (size_t)in.channels, tensor_pixels(in), pixels, to, 1);
     if (net->options.mean || net->options.deviation) normalize(&net->options, to, size);
 }
@@ -140,7 +144,7 @@ static float *predict(network *net, const float *input, error *e) {
         !client_ready(net, false, e))
         return NULL;
     for (size_t i = 0; i < batch; i++) client_put_image(net, i, input + i * inputs);
-    network_forward(net, net->input, batch);
+    network_forward(net, client->input, batch);
     return take_answers(net, batch);
 }
 

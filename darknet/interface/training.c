@@ -60,7 +60,7 @@ float train_network(network *net, data d) {
     for (size_t first = 0; first < (size_t)d.X.rows; first += batch) {
         for (size_t i = 0; i < batch; i++) client_put_image(net, i, d.X.vals[first + i]);
         put_truth(net, d.y.vals + first);
-        loss += network_train_pass(net, net->input, net->client->truth, batch);
+        loss += network_train_pass(net, net->client->input, net->client->truth, batch);
         step_when_due(net);
     }
     return (float)(loss / (double)d.X.rows);

@@ -224,6 +224,7 @@ bool network_plan(network *net, uint64_t max_bytes, error *e) {
 
 bool network_replan(network *net, bool training, size_t pass_batch, uint64_t max_bytes, error *e) {
     if (training && !net->gradients && !network_allocate_gradients(net, e)) return false;
+    network_unpack_weights(net);
     net->training = net->training || training;
     net->pass_batch = pass_batch;
     memory_free(net->arena);

@@ -1,0 +1,11 @@
+/* The table of a network's layers, of `ops` and at the start of training. */
+#ifndef DARKNET_CLI_TABLE_H
+#define DARKNET_CLI_TABLE_H
+
+#include <stdio.h>
+
+#include "network/network.h"
+
+void table_print(const network *net, FILE *to);
+
+#endif
