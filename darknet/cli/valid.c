@@ -10,6 +10,7 @@
 
 static const option_spec options[] = {
     {"-int8", NULL, "the integer network: int8 weights and activations, batch norm folded"},
+    {"-logits", "FILE", "also write the integer network's logits as .npy, float32 [images][classes]"},
     {"-json", "FILE", "also write the result as JSON (\"-\": to standard output)"},
     {"-t", "K", "also top-K accuracy (default: the data file's top, or 5)"},
     {"-test", NULL, "on the data file's test set instead of valid"},
@@ -45,7 +46,8 @@ static bool evaluate(program *p, const arguments *a, network *net, const dataset
     if (!option_given(a, "-int8")) return evaluate_network(net, d, top, result, e);
     data_options calibration;
     if (!data_options_read(a->positions[0], &calibration, e)) return false;
-    bool good = plugin_evaluate_int8(p->plugin, net, a->positions[2], &calibration, d, top, result, e);
+    bool good = plugin_evaluate_int8(p->plugin, net, a->positions[2], &calibration, d, top,
+                                     option_text(a, "-logits"), result, e);
     data_options_free(&calibration);
     return good;
 }
@@ -55,6 +57,8 @@ static int run(program *p, const arguments *a, const data_options *data) {
     if (!command_threads(a, &threads) || !option_int(a, "-batch", 1, 1 << 16, &batch) ||
         !option_int(a, "-t", 1, 1 << 20, &top))
         return 1;
+    if (option_given(a, "-logits") && !option_given(a, "-int8"))
+        return fail("-logits: the logits are those of the integer network: -int8 is wanted too");
     network_settings settings = {.threads = threads, .pass_batch = batch};
     network *net = command_network(p, a->positions[1], &settings);
     if (!net) return 1;

@@ -16,11 +16,10 @@ augmentation evaluation_preparation(const network *net) {
                           .exposure = 1.0f};
 }
 
-bool visit_dataset(const network *net, const dataset *d, size_t most, image_visitor visit, void *user,
-                   error *e) {
-    augmentation a = evaluation_preparation(net);
-    data_loader_options o = {.batch = net->pass_batch, .workers = 1, .depth = 3, .seed = net->options.seed};
-    data_loader *loader = data_loader_create(d, &a, &o, e);
+bool visit_prepared(const dataset *d, const augmentation *a, size_t pass_batch, size_t most,
+                    image_visitor visit, void *user, error *e) {
+    data_loader_options o = {.batch = pass_batch, .workers = 1, .depth = 3};
+    data_loader *loader = data_loader_create(d, a, &o, e);
     if (!loader) return false;
     size_t left = most ? most : SIZE_MAX;
     const data_batch *batch;
@@ -31,6 +30,12 @@ bool visit_dataset(const network *net, const dataset *d, size_t most, image_visi
     }
     data_loader_destroy(loader);
     return true;
+}
+
+bool visit_dataset(const network *net, const dataset *d, size_t most, image_visitor visit, void *user,
+                   error *e) {
+    augmentation a = evaluation_preparation(net);
+    return visit_prepared(d, &a, net->pass_batch, most, visit, user, e);
 }
 
 typedef struct tally {

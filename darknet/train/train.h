@@ -22,6 +22,9 @@ bool evaluate_network(network *net, const dataset *d, int top, evaluation *resul
 typedef bool (*image_visitor)(void *user, const float *images, const int *classes, size_t count);
 bool visit_dataset(const network *net, const dataset *d, size_t most, image_visitor visit, void *user,
                    error *e);
+/* The same without a network: images prepared so, in passes of so many. */
+bool visit_prepared(const dataset *d, const augmentation *a, size_t pass_batch, size_t most,
+                    image_visitor visit, void *user, error *e);
 
 /* ---- CSV logs (log.c) ---- */
 /* Writes rows of one epoch: lines of that and later epochs (a first field >= epoch) are dropped from an

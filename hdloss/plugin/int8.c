@@ -2,9 +2,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/memory.h"
+#include "integer_tally.h"
 #include "internal.h"
 
 enum { CALIBRATION_IMAGES = 512 };
@@ -65,8 +65,8 @@ float *calibrate_activations(network *net, const network_view *v, int activation
 }
 
 /* ---- the network ---- */
-hd_integer_network *make_integer_network(const network_view *v, const weight_streams *s,
-                                         const float *activation_scales, error *e) {
+hd_integer_model *make_integer_model(const network_view *v, const weight_streams *s,
+                                     const float *activation_scales, error *e) {
     hd_error h = {0};
     hd_integer_weights *weights = calloc((size_t)v->description.node_count, sizeof *weights);
     if (!weights) {
@@ -78,77 +78,19 @@ hd_integer_network *make_integer_network(const network_view *v, const weight_str
             (hd_integer_weights){.words = s->items[i].words, .scales = s->items[i].scales};
     hd_integer_model *model = hd_integer_model_create(&v->description, weights, activation_scales,
                                                       s->model.accelerator.activation_bits, &h);
-    hd_integer_network *network_made = model ? hd_integer_network_create(model, &h) : NULL;
-    if (!network_made) from_hd(&h, e);
-    hd_integer_model_destroy(model);
+    if (!model) from_hd(&h, e);
     free(weights);
-    return network_made;
+    return model;
 }
 
-typedef struct integer_tally {
-    const hd_integer_network *net;
-    float *logits;
-    size_t classes, images, first, among, capacity;
-    int top, threads;
-    double loss, seconds;
-    error *e;
-    bool failed;
-} integer_tally;
-
-static double now_seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static void tally_row(integer_tally *t, const float *row, int class_index) {
-    int rank = 0;
-    double sum = 0.0, largest = row[0];
-    for (size_t i = 1; i < t->classes; i++) largest = fmax(largest, (double)row[i]);
-    for (size_t i = 0; i < t->classes; i++) {
-        rank += row[i] > row[class_index] || (row[i] == row[class_index] && (int)i < class_index);
-        sum += exp((double)row[i] - largest);
-    }
-    t->first += rank == 0;
-    t->among += rank < t->top;
-    t->loss += log(sum) + largest - (double)row[class_index];
-}
-
-static bool tally_batch(void *user, const float *images, const int *classes, size_t count) {
-    integer_tally *t = user;
+hd_integer_network *make_integer_network(const network_view *v, const weight_streams *s,
+                                         const float *activation_scales, error *e) {
     hd_error h = {0};
-    double start = now_seconds();
-    if (count > t->capacity) {
-        free(t->logits);
-        t->logits = malloc(count * t->classes * sizeof *t->logits);
-        t->capacity = count;
-    }
-    if (!t->logits || !hd_integer_network_run(t->net, images, count, t->logits, NULL, t->threads, &h)) {
-        t->failed = true;
-        return error_set(t->e, "%s", t->logits ? h.message : "out of memory");
-    }
-    t->seconds += now_seconds() - start;
-    for (size_t n = 0; n < count; n++) tally_row(t, t->logits + n * t->classes, classes[n]);
-    t->images += count;
-    return true;
-}
-
-bool evaluate_integer(const hd_integer_network *n, const network *net, image_source source, void *user,
-                      int top, evaluation *result, error *e) {
-    integer_tally t = {.net = n,
-                       .classes = hd_integer_network_classes(n),
-                       .top = top,
-                       .threads = network_threads(net),
-                       .e = e};
-    bool good = source(user, 0, tally_batch, &t, e) && !t.failed;
-    free(t.logits);
-    double images = t.images ? (double)t.images : 1.0;
-    *result = (evaluation){.images = t.images,
-                           .top1 = (double)t.first / images,
-                           .topk = (double)t.among / images,
-                           .loss = t.loss / images,
-                           .seconds = t.seconds};
-    return good;
+    hd_integer_model *model = make_integer_model(v, s, activation_scales, e);
+    hd_integer_network *network_made = model ? hd_integer_network_create(model, &h) : NULL;
+    if (model && !network_made) from_hd(&h, e);
+    hd_integer_model_destroy(model);
+    return network_made;
 }
 
 /* ---- from a data file ---- */
@@ -179,19 +121,22 @@ static float *scales_of(network *net, const network_view *v, const weight_stream
 }
 
 bool plugin_evaluate_int8(plugin *p, network *net, const char *weights_path, const data_options *calibration,
-                          const dataset *d, int top, evaluation *result, error *e) {
+                          const dataset *d, int top, const char *logits_path, evaluation *result, error *e) {
     array_model model;
     weight_streams streams = {0};
     network_view view = {0};
     float *scales = NULL;
     hd_integer_network *integer = NULL;
     set_source source = {.net = net, .set = d};
+    integer_records records = {.keep_logits = logits_path != NULL};
     bool good = array_model_of(p, net, &model, e) &&
                 weight_streams_load(&streams, net, weights_path, &model, e) &&
                 network_view_create(&view, net, &model.accelerator, e) &&
                 (scales = scales_of(net, &view, &streams, calibration, e)) &&
                 (integer = make_integer_network(&view, &streams, scales, e)) &&
-                evaluate_integer(integer, net, visit_set, &source, top, result, e);
+                tally_integer(integer, network_threads(net), visit_set, &source, top, &records, result, e) &&
+                (!logits_path || integer_records_write_logits(&records, logits_path, e));
+    integer_records_free(&records);
     hd_integer_network_destroy(integer);
     free(scales);
     network_view_free(&view);

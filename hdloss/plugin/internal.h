@@ -86,6 +86,8 @@ bool layer_weight_bits(const layer *l, const hd_accelerator *accelerator, int *b
 typedef bool (*image_source)(void *user, size_t most, image_visitor visit, void *visit_user, error *e);
 /* Activation scales ([hd_integer_scale_count], malloc'ed) from the images that the source gives. */
 float *calibrate_activations(network *net, const network_view *v, int activation_bits, image_source source, void *user, error *e);
+/* The network of these words, folded; and packed to run. */
+hd_integer_model *make_integer_model(const network_view *v, const weight_streams *s, const float *activation_scales, error *e);
 hd_integer_network *make_integer_network(const network_view *v, const weight_streams *s, const float *activation_scales, error *e);
 bool evaluate_integer(const hd_integer_network *n, const network *net, image_source source, void *user, int top, evaluation *result,
                       error *e);
@@ -206,6 +208,8 @@ float *command_calibrate(loaded_network *loaded, const network_view *view, const
 bool fit_statistics(loaded_network *loaded, const network_view *view, calibration_data *data, size_t images,
                     float **activation_scales, error *e);
 
+int hd_export_command(plugin *p, int argc, char **argv);
+int hd_run_command(plugin *p, int argc, char **argv);
 int hd_calibrate_command(plugin *p, int argc, char **argv);
 int hd_flips_command(plugin *p, int argc, char **argv);
 int hd_energy_command(plugin *p, int argc, char **argv);

@@ -21,9 +21,9 @@ bool plugin_use_accelerator(plugin *p, const char *path, error *e);
 
 /* Accuracy of the integer network of `net`'s weights (loaded from weights_path: its .stream is used when
  * there is one), calibrated on the data's first training images where the sidecar has no activation scales.
- */
+ * logits_path: where all logits are written as .npy, or NULL. */
 bool plugin_evaluate_int8(plugin *p, network *net, const char *weights_path, const data_options *calibration,
-                          const dataset *d, int top, evaluation *result, error *e);
+                          const dataset *d, int top, const char *logits_path, evaluation *result, error *e);
 
 /* `darknet hd NAME ...`; ends with a NULL name. */
 typedef struct plugin_command {
