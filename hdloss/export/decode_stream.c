@@ -34,11 +34,13 @@ static bool read_words(const hd_reader *r, const json_t *object, const hd_plan *
     array.values = values;
     layer->words = malloc(plan->weights);
     int8_t *signs = malloc(plan->weights);
-    bool good = (layer->words && signs) || hd_reader_wrong(r, "words", "no memory");
+    bool good = layer->words && signs;
     if (good) {
         hd_stream_array_read(plan, &array, layer->words);
         good = hd_count_flips(plan, layer->words, 1, &flips, r->error) &&
                hd_export_signs(layer, plan, signs, r->error);
+    } else {
+        hd_reader_wrong(r, "words", "no memory");
     }
     for (size_t i = 0; good && i < plan->weights; i++) layer->words[i] = (int8_t)(layer->words[i] * signs[i]);
     free(signs);

@@ -9,7 +9,9 @@ static const char digits[] = "0123456789abcdef";
 static bool allocate(size_t lines, size_t line_bytes, uint8_t **bytes, hd_error *error) {
     size_t total;
     *bytes = __builtin_mul_overflow(lines, line_bytes, &total) ? NULL : malloc(total ? total : 1);
-    return *bytes || hd_fail(error, "no memory for %zu lines of %zu digits", lines, line_bytes);
+    if (*bytes) return true;
+    hd_fail(error, "no memory for %zu lines of %zu digits", lines, line_bytes);
+    return false;
 }
 
 bool hd_hex_encode(const hd_array *array, uint8_t **bytes, size_t *count, hd_error *error) {
@@ -49,7 +51,8 @@ bool hd_hex_encode_stream(const hd_array *array, int bits, hd_representation rep
     uint8_t *patterns = malloc(lanes ? lanes : 1);
     if (!patterns || !allocate(rows, width + 1, bytes, error)) {
         free(patterns);
-        return hd_fail(error, "no memory for %zu lines of %zu digits", rows, width);
+        hd_fail(error, "no memory for %zu lines of %zu digits", rows, width);
+        return false;
     }
     uint8_t *out = *bytes;
     const int8_t *words = array->values;

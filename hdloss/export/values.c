@@ -53,13 +53,15 @@ bool hd_load_file(const hd_reader *r, const char *name, uint8_t **bytes, size_t 
     if (!name_is_plain(name) || !json_is_integer(told_bytes) || !json_is_integer(crc))
         return hd_fail(r->error, "%s/%s: files: \"%.60s\" is not listed with its bytes and crc32", r->place,
                        HD_EXPORT_MANIFEST, name);
+    *bytes = NULL;
     if (!r->load(r->user, name, bytes, count, r->error)) return false;
     if ((uint64_t)json_integer_value(told_bytes) == *count &&
         json_integer_value(crc) == hd_crc32(0, *bytes, *count))
         return true;
     free(*bytes);
-    return hd_fail(r->error, "%s/%s: is damaged: its length or checksum is not the manifest's", r->place,
-                   name);
+    *bytes = NULL;
+    hd_fail(r->error, "%s/%s: is damaged: its length or checksum is not the manifest's", r->place, name);
+    return false;
 }
 
 /* The array that object[key] names, its type and shape as wanted. */
@@ -68,8 +70,8 @@ bool hd_load_array(const hd_reader *r, const json_t *object, const char *key, co
     const char *name = json_string_value(json_object_get(object, key));
     if (!name || strlen(name) >= HD_NAME_BYTES)
         return hd_reader_wrong(r, key, "the name of a file is needed");
-    uint8_t *bytes;
-    size_t count;
+    uint8_t *bytes = NULL;
+    size_t count = 0;
     hd_array array;
     char full[192];
     (void)snprintf(full, sizeof full, "%.120s/%s", r->place, name);
@@ -84,7 +86,8 @@ bool hd_load_array(const hd_reader *r, const json_t *object, const char *key, co
         return true;
     }
     free(array.values);
-    return hd_fail(r->error, "%s: has not the type and shape that the layer needs", full);
+    hd_fail(r->error, "%s: has not the type and shape that the layer needs", full);
+    return false;
 }
 
 bool hd_read_permutations(const hd_reader *r, const json_t *object, const char *key, size_t count,
@@ -96,7 +99,7 @@ bool hd_read_permutations(const hd_reader *r, const json_t *object, const char *
                        .rank = 2,
                        .shape = {count, length}};
     void *packed = NULL;
-    if (!hd_load_array(r, object, key, &wanted, &packed)) return false;
+    if (!hd_load_array(r, object, key, &wanted, &packed) || !packed) return false;
     *out = malloc(count * length * sizeof **out);
     for (size_t i = 0; *out && i < count * length; i++)
         (*out)[i] = wanted.type == HD_ARRAY_UINT8    ? ((uint8_t *)packed)[i]

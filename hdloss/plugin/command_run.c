@@ -125,8 +125,9 @@ static bool report_image(const job *j, json_t *root, bool print, error *e) {
     if (path && !string_list_read(path, &names, e)) return false;
     float *probabilities = malloc(classes * sizeof *probabilities);
     bool *told = calloc(classes, sizeof *told);
-    bool good = (probabilities && told) || error_set(e, "out of memory");
+    bool good = probabilities && told;
     json_t *list = json_array();
+    if (!good) error_set(e, "out of memory");
     if (good) hd_integer_softmax(j->records.logits, 1, classes, probabilities);
     for (size_t k = 0; good && k < top; k++) {
         size_t best = best_of(j->records.logits, classes, told);

@@ -54,17 +54,18 @@ static void remove_export(const char *path) {
 static bool write_file(const char *path, const hd_export_file *file, error *e) {
     FILE *stream = fopen(path, "wb");
     if (!stream) return cannot(path, "cannot be written", e);
-    bool good = fwrite(file->bytes, 1, file->count, stream) == file->count && fflush(stream) == 0 &&
-                fsync(fileno(stream)) == 0;
+    bool good = fwrite(file->bytes, 1, file->count, stream) == file->count;
     good = fclose(stream) == 0 && good;
     return good || cannot(path, "cannot be written", e);
 }
 
-static void sync_directory(const char *path) {
+/* Hundreds of files are flushed to disk at once, with the file system that they are on. */
+static bool sync_all(const char *path) {
     int directory = open(path, O_RDONLY | O_DIRECTORY);
-    if (directory < 0) return;
-    (void)fsync(directory);
+    if (directory < 0) return false;
+    bool good = syncfs(directory) == 0;
     (void)close(directory);
+    return good;
 }
 
 /* Whether the place is free, or holds nothing but an export. */
@@ -106,9 +107,8 @@ bool export_directory_write(const char *path, const hd_export_files *files, erro
         good = write_file(name, &files->items[i], e);
     }
     if (good) {
-        sync_directory(partial);
-        good =
-            put_in_place(partial, final, exists) || cannot(final, "the directory cannot be put in place", e);
+        good = (sync_all(partial) && put_in_place(partial, final, exists)) ||
+               cannot(final, "the directory cannot be put in place", e);
     }
     if (!good || exists) remove_export(partial); /* what is there no longer, or not yet */
     return good;

@@ -35,7 +35,7 @@ static void tally_row(integer_tally *t, const float *row, int class_index) {
     }
     t->first += rank == 0;
     t->among += rank < t->top;
-    t->loss += log(sum) + largest - (double)row[class_index];
+    t->loss += log(fmax(sum, 1.0)) + largest - (double)row[class_index];
 }
 
 /* Room for `more` bytes behind `used`. */

@@ -106,6 +106,32 @@ static bool same_array(const hd_accelerator *a, const hd_accelerator *b) {
            (a->dataflow != HD_WEIGHT_STATIONARY || a->cols == b->cols);
 }
 
+/* A run with the loss switched on in [net] has one more layer at its end, [hdloss], than the same cfg without
+ * it: the sidecar's activation scales (laid out as in integer.h) are made to fit the network that is loaded.
+ */
+static bool fit_scales(hd_stream *stream, size_t layers, error *e) {
+    size_t had = (stream->node_count - 1) / 2, kept = had < layers ? had : layers;
+    if (!stream->activation_scales || (had != layers + 1 && layers != had + 1)) return true;
+    float *scales = calloc(1 + 2 * layers, sizeof *scales);
+    uint8_t *flags = calloc(1 + 2 * layers, 1);
+    if (!scales || !flags) {
+        free(scales);
+        free(flags);
+        return error_set(e, "out of memory");
+    }
+    for (size_t half = 0; half < 2; half++) {
+        size_t to = half * (1 + layers), from = half * (1 + had), count = kept + (half == 0);
+        memcpy(scales + to, stream->activation_scales + from, count * sizeof *scales);
+        memcpy(flags + to, stream->activation_flags + from, count);
+    }
+    free(stream->activation_scales);
+    free(stream->activation_flags);
+    stream->activation_scales = scales;
+    stream->activation_flags = flags;
+    stream->node_count = 1 + 2 * layers;
+    return true;
+}
+
 bool weight_streams_load(weight_streams *s, network *net, const char *weights_path, const array_model *model,
                          error *e) {
     bool found = false;
@@ -123,6 +149,7 @@ bool weight_streams_load(weight_streams *s, network *net, const char *weights_pa
                     : error_set(e, "%s: its .stream lacks layer %d", weights_path, s->items[i].index);
     }
     s->sidecar = stream;
+    good = good && fit_scales(&s->sidecar, (size_t)network_layer_count(net), e);
     if (!good) weight_streams_free(s);
     return good;
 }

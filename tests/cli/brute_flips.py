@@ -25,7 +25,7 @@ def layers_with_weights(path):
             sections[-1][1][key] = value
     net = sections[0][1]
     height, width, channels = (int(net[key]) for key in ("height", "width", "channels"))
-    found = []
+    found, depths = [], []
     for index, (kind, keys) in enumerate(sections[1:]):
         normalized = int(keys.get("batch_normalize", 0))
         if kind == "convolutional":
@@ -41,6 +41,11 @@ def layers_with_weights(path):
             height, width, channels = 1, 1, outputs
         elif kind == "avgpool":
             height = width = 1
+        elif kind == "maxpool":
+            height, width = height // int(keys["stride"]), width // int(keys["stride"])
+        elif kind == "route":
+            channels = sum(depths[int(layer)] for layer in keys["layers"].split(","))
+        depths.append(channels)
     return found
 
 
