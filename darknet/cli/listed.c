@@ -92,8 +92,8 @@ static int run(program *p, const arguments *a, const data_options *data, const c
                line_printer print) {
     const char *list_path = data->test ? data->test : data->valid;
     if (!list_path) return fail("%s: neither test nor valid names a list of images", data->path);
-    if (strcmp(data->format, "auto") != 0 && strcmp(data->format, "list") != 0)
-        return fail("%s: a list of image files is wanted, not format = %s", data->path, data->format);
+    if (!data_is_list(data, list_path))
+        return fail("%s: %s is no list of image files, one path a line", data->path, list_path);
     classifier c;
     if (!classifier_open(&c, p, a, data, names)) return 1;
     int status = print_all(&c, data, list_path, how, print);

@@ -53,7 +53,7 @@ static char *resource_directory(void) {
     char *slash = strrchr(program_path, '/');
     if (!slash) return NULL;
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        (void)strcpy(slash, places[i]);
+        (void)snprintf(slash, sizeof program_path - (size_t)(slash - program_path), "%s", places[i]);
         char probe[PATH_MAX + 32];
         (void)snprintf(probe, sizeof probe, "%s/accelerators", program_path);
         if (access(probe, F_OK) == 0) return realpath(program_path, NULL);

@@ -11,7 +11,7 @@
 static const option_spec options[] = {OPTION_END};
 static const command_spec normalize_spec = {
     "normalize CFG IN OUT",
-    "Adds batch normalisation that does nothing (scales 1, mean 0, variance 1) to the weights of "
+    "Adds batch normalisation that does nothing (mean 0, variance 1) to the weights of "
     "convolutional,\n"
     "deconvolutional and connected layers without: OUT is for CFG with batch_normalize=1 in all of them.",
     3, 3, options};
@@ -22,7 +22,7 @@ static const command_spec denormalize_spec = {"denormalize CFG IN OUT",
                                               3, 3, options};
 static const command_spec reset_spec = {"reset CFG IN OUT",
                                         "Folds batch normalisation into weights and biases and leaves one "
-                                        "that does nothing (scales 1, mean 0, variance 1):\n"
+                                        "that does nothing (mean 0, variance 1):\n"
                                         "OUT is for CFG as it is.",
                                         3, 3, options};
 
@@ -34,33 +34,44 @@ static void set_all(float *values, size_t count, float value) {
     for (size_t i = 0; i < count; i++) values[i] = value;
 }
 
+/* What batch normalisation divides by where the variance is this. */
+static float deviation_of(const layer *l, float variance) {
+    darknet_layer_info info;
+    layer_get_info(l, &info);
+    return sqrtf(variance + info.epsilon_inside) + info.epsilon_outside;
+}
+
+/* Statistics of a normalisation that changes nothing: its scale is what it divides by, a millionth or so
+ * above 1. */
 static void set_neutral(layer *l) {
     size_t filters = layer_parameter(l, "scales")->count;
-    set_all(layer_values(l, "scales"), filters, 1.0f);
+    set_all(layer_values(l, "scales"), filters, deviation_of(l, 1.0f));
     set_all(layer_values(l, "rolling_mean"), filters, 0.0f);
     set_all(layer_values(l, "rolling_variance"), filters, 1.0f);
 }
 
-/* Which filter weight i belongs to: [filters][...] in rows, but [inputs][filters][size][size] in
- * deconvolutional ones. */
-static size_t filter_of(const layer *l, const darknet_layer_info *info, size_t filters, size_t i) {
-    if (strcmp(l->type->name, "deconvolutional") == 0) return i / (size_t)(info->size * info->size) % filters;
-    return i / (layer_parameter(l, "weights")->count / filters);
+/* Consecutive weights of one filter: [filters][...], but [inputs][filters][size][size] in deconvolutional
+ * layers. */
+static size_t run_length(const layer *l, size_t weights, size_t filters) {
+    darknet_layer_info info;
+    layer_get_info(l, &info);
+    bool inner = strcmp(l->type->name, "deconvolutional") == 0;
+    return inner ? (size_t)(info.size * info.size) : weights / filters;
 }
 
 /* Folds the layer's statistics into its weights and biases; they are then to be neutral. */
 static void fold(layer *l) {
-    darknet_layer_info info;
-    layer_get_info(l, &info);
     const parameter *weights = layer_parameter(l, "weights");
     size_t filters = layer_parameter(l, "scales")->count;
+    if (filters == 0) return;
+    size_t run = run_length(l, weights->count, filters);
     float *scales = layer_values(l, "scales"), *biases = layer_values(l, "biases");
     const float *mean = layer_values(l, "rolling_mean"), *variance = layer_values(l, "rolling_variance");
     for (size_t f = 0; f < filters; f++) {
-        scales[f] /= sqrtf(variance[f] + info.epsilon_inside) + info.epsilon_outside;
+        scales[f] /= deviation_of(l, variance[f]);
         biases[f] -= mean[f] * scales[f];
     }
-    for (size_t i = 0; i < weights->count; i++) weights->values[i] *= scales[filter_of(l, &info, filters, i)];
+    for (size_t i = 0; run > 0 && i < weights->count; i++) weights->values[i] *= scales[i / run % filters];
     set_neutral(l);
 }
 

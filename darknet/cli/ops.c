@@ -17,7 +17,8 @@ int command_ops(program *p, int argc, char **argv) {
     network_settings settings = {.pass_batch = 1};
     network *net = command_build(p, a.positions[0], &settings);
     if (!net) return 1;
-    table_print(net, stdout);
+    uint64_t macs = table_print(net, stdout);
+    printf("Floating Point Operations: %.2f Bn\n", 2e-9 * (double)macs);
     printf("activations and workspace at batch 1: %zu bytes\n", net->arena_bytes);
     network_destroy(net);
     return 0;

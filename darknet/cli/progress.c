@@ -10,7 +10,7 @@
 struct progress_view {
     bool terminal;
     bool bar_shown;
-    double last_drawn;
+    double last_drawn; /* of the bar, or of the line that tells the speed */
 };
 
 enum { BAR_WIDTH = 24 };
@@ -59,17 +59,26 @@ static void draw_bar(progress_view *view, const train_progress *p) {
     view->bar_shown = true;
 }
 
+/* A line of its own now and then: the others are Darknet's to the letter. */
+static void tell_speed(progress_view *view, const train_progress *p) {
+    double now = now_seconds();
+    if (view->last_drawn > 0 && now - view->last_drawn < 30.0) return;
+    view->last_drawn = now;
+    char eta[32];
+    format_duration(p->eta_seconds, eta, sizeof eta);
+    printf("    %.1f images/s, top1 %.2f%%, ETA %s\n", p->images_per_second, 100 * p->train_top1, eta);
+}
+
 static void show_progress(void *user, const train_progress *p) {
     progress_view *view = user;
     if (view->terminal) {
         draw_bar(view, p);
         return;
     }
-    char eta[32];
-    format_duration(p->eta_seconds, eta, sizeof eta);
-    printf("%llu, %.3f: %f, %f avg, %f rate, %f seconds, %llu images, %.1f images/s, top1 %.2f%%, ETA %s\n",
-           (unsigned long long)p->batch, p->epoch - 1 + p->done, p->loss, p->average_loss, p->rate,
-           p->seconds, (unsigned long long)p->images, p->images_per_second, 100 * p->train_top1, eta);
+    printf("%llu, %.3f: %f, %f avg, %f rate, %f seconds, %llu images\n", (unsigned long long)p->batch,
+           p->epoch - 1 + p->done, p->loss, p->average_loss, p->rate, p->seconds,
+           (unsigned long long)p->images);
+    tell_speed(view, p);
     (void)fflush(stdout);
 }
 

@@ -30,7 +30,7 @@ network *command_build(program *p, const char *cfg_path_name, network_settings *
 
 network *command_network(program *p, const char *cfg_path_name, network_settings *settings) {
     network *net = command_build(p, cfg_path_name, settings);
-    if (net && isatty(STDERR_FILENO)) table_print(net, stderr);
+    if (net && isatty(STDERR_FILENO)) (void)table_print(net, stderr);
     return net;
 }
 

@@ -33,7 +33,7 @@ static void print_layer(const layer *l, FILE *to, sums *total) {
     total->bytes += bytes;
 }
 
-void table_print(const network *net, FILE *to) {
+uint64_t table_print(const network *net, FILE *to) {
     sums total = {0};
     (void)fprintf(
         to,
@@ -45,4 +45,5 @@ void table_print(const network *net, FILE *to) {
         "total: %llu multiply-accumulates an image, %llu parameters, %llu bytes of parameters and outputs\n",
         (unsigned long long)total.macs, (unsigned long long)total.parameters,
         (unsigned long long)total.bytes);
+    return total.macs;
 }

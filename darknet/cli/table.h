@@ -6,6 +6,7 @@
 
 #include "network/network.h"
 
-void table_print(const network *net, FILE *to);
+/* Returns the network's multiply-accumulates an image. */
+uint64_t table_print(const network *net, FILE *to);
 
 #endif

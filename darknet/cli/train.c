@@ -5,11 +5,14 @@
 
 #include "cli/commands.h"
 #include "cli/progress.h"
+#include "cli/table.h"
 #include "train/train.h"
 
 static const option_spec options[] = {
     {"-hdloss", "L", "bit-flip loss with this lambda (beats [hdloss] lambda and [net] hdloss); 0 is off"},
-    {"-clear", NULL, "weights are fine-tuned: images seen 0, the schedule starts again"},
+    {"-clear", "[1]", "weights are fine-tuned: images seen 0, the schedule starts again"},
+    {"-topk", NULL, "after each epoch tell top-1 and top-K accuracy on the validation set"},
+    {"-t", "K", "the K of -topk (default: the data file's top, or 5)"},
     {"-epochs", "N", "train so many epochs (beats max_batches)"},
     {"-seed", "S", "seed of everything random (beats [net] seed)"},
     {"-log", "FILE.csv", "the log (default: <backup>/<name>.csv)"},
@@ -65,11 +68,11 @@ static bool load_teacher(program *p, const arguments *a, const network *student,
 }
 
 static int train(program *p, const arguments *a, const data_options *data) {
-    int threads, seed = 0, epochs = 0;
+    int threads, seed = 0, epochs = 0, top = data->top > 1 ? data->top : 5;
     double lambda = 0, share = .5;
     if (!command_threads(a, &threads) || !option_int(a, "-seed", 0, 0x7fffffff, &seed) ||
-        !option_int(a, "-epochs", 1, 1 << 20, &epochs) || !option_number(a, "-hdloss", 0, 1e9, &lambda) ||
-        !option_number(a, "-distill", 0, 1, &share))
+        !option_int(a, "-epochs", 1, 1 << 20, &epochs) || !option_int(a, "-t", 1, 1 << 20, &top) ||
+        !option_number(a, "-hdloss", 0, 1e9, &lambda) || !option_number(a, "-distill", 0, 1, &share))
         return 1;
     const char *const overrides[2][2] = {{"net.hdloss", option_text(a, "-hdloss")},
                                          {"hdloss.lambda", option_text(a, "-hdloss")}};
@@ -94,6 +97,7 @@ static int train(program *p, const arguments *a, const data_options *data) {
                                     .resume_path = a->position_count > 2 ? a->positions[2] : NULL,
                                     .clear = option_given(a, "-clear"),
                                     .epochs = epochs,
+                                    .top = option_given(a, "-topk") || option_given(a, "-t") ? top : 0,
                                     .teacher = teacher,
                                     .teacher_share = share};
     progress_view *view = progress_create();

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/commands.h"
+#include "cli/classifier.h"
 #include "core/file.h"
 #include "train/train.h"
 
@@ -13,6 +13,8 @@ static const option_spec options[] = {
     {"-logits", "FILE", "also write the integer network's logits as .npy, float32 [images][classes]"},
     {"-json", "FILE", "also write the result as JSON (\"-\": to standard output)"},
     {"-t", "K", "also top-K accuracy (default: the data file's top, or 5)"},
+    OPTION_CLEAR,
+    OPTION_TOPK,
     {"-test", NULL, "on the data file's test set instead of valid"},
     {"-batch", "N", "images a pass (default 128)"},
     OPTION_THREADS,
@@ -52,6 +54,13 @@ static bool evaluate(program *p, const arguments *a, network *net, const dataset
     return good;
 }
 
+/* Darknet's line of the last image, then what it leaves out. */
+static void print_result(const evaluation *r, int top, bool int8) {
+    printf("%zu: top 1: %f, top %d: %f\n", r->images ? r->images - 1 : 0, r->top1, top, r->topk);
+    printf("%zu images, loss %f (%s, %.1f images/s)\n", r->images, r->loss, int8 ? "int8" : "float",
+           (double)r->images / r->seconds);
+}
+
 static int run(program *p, const arguments *a, const data_options *data) {
     int threads, batch = 128, top = data->top > 1 ? data->top : 5;
     if (!command_threads(a, &threads) || !option_int(a, "-batch", 1, 1 << 16, &batch) ||
@@ -69,10 +78,7 @@ static int run(program *p, const arguments *a, const data_options *data) {
     bool good = d && evaluate(p, a, net, d, top, &result, &e);
     const char *json = option_text(a, "-json");
     bool quiet = json && json[0] == '-' && json[1] == 0;
-    if (good && !quiet)
-        printf("%zu images: top 1: %f, top %d: %f, loss %f (%s, %.1f images/s)\n", result.images, result.top1,
-               top, result.topk, result.loss, option_given(a, "-int8") ? "int8" : "float",
-               (double)result.images / result.seconds);
+    if (good && !quiet) print_result(&result, top, option_given(a, "-int8"));
     if (good && json) good = write_json(json, a, &result, top, option_given(a, "-int8"), &e);
     if (d) dataset_close(d);
     network_destroy(net);

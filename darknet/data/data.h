@@ -57,6 +57,8 @@ bool data_options_read(const char *path, data_options *options, error *e);
  * mistake). */
 bool data_options_diagnose(const char *path, data_options *options, diagnostics *d, error *e);
 void data_options_free(data_options *options);
+/* Whether that file, one of train, valid and test, is a list of image paths: by the key format or its name. */
+bool data_is_list(const data_options *options, const char *path);
 
 typedef enum data_part { DATA_TRAIN, DATA_HELD_OUT, DATA_VALID, DATA_TEST } data_part;
 

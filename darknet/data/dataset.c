@@ -72,6 +72,10 @@ static file_format format_of(const data_options *o, const char *path) {
     return strcmp(o->format, "idx") == 0 ? FORMAT_IDX : FORMAT_LIST;
 }
 
+bool data_is_list(const data_options *o, const char *path) {
+    return format_of(o, path) == FORMAT_LIST;
+}
+
 /* One file of a part; labels_path serves IDX alone. */
 static bool read_one(dataset *d, const data_options *o, const char *path, const char *labels_path,
                      const char *labels_key, error *e) {

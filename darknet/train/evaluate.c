@@ -41,7 +41,7 @@ bool visit_dataset(const network *net, const dataset *d, size_t most, image_visi
 typedef struct tally {
     network *net;
     int top;
-    size_t images, first, among;
+    size_t images, first, among, among5;
     double loss;
 } tally;
 
@@ -63,6 +63,7 @@ static bool tally_batch(void *user, const float *images, const int *classes, siz
         int rank = rank_of(row, outputs, classes[n]);
         t->first += rank == 0 && !isnan(row[classes[n]]);
         t->among += rank < t->top && !isnan(row[classes[n]]);
+        t->among5 += rank < 5 && !isnan(row[classes[n]]);
         t->loss -= log(row[classes[n]] < 1e-30f ? 1e-30 : (double)row[classes[n]]);
     }
     t->images += count;
@@ -85,6 +86,7 @@ bool evaluate_network(network *net, const dataset *d, int top, evaluation *resul
     *result = (evaluation){.images = t.images,
                            .top1 = (double)t.first / images,
                            .topk = (double)t.among / images,
+                           .top5 = (double)t.among5 / images,
                            .loss = t.loss / images,
                            .seconds = (double)(end.tv_sec - start.tv_sec) +
                                       (double)(end.tv_nsec - start.tv_nsec) * 1e-9};

@@ -36,15 +36,23 @@ static bool visit_images(const darknet_epoch *epoch, const char *which, size_t m
     return visit_dataset(h->net, d, most, visit, user, e);
 }
 
+static void tell_top(const run_hooks *h, const darknet_epoch *epoch, const evaluation *result) {
+    char line[128];
+    (void)snprintf(line, sizeof line, "epoch %d: top 1: %f, top %d: %f", epoch->epoch, result->top1, h->top,
+                   result->topk);
+    if (h->top > 0 && h->callbacks->message) h->callbacks->message(h->callbacks->user, line);
+}
+
 bool hooks_evaluate(run_hooks *h, darknet_epoch *epoch, error *e) {
     epoch->internal = h;
     epoch->visit_images = visit_images;
     epoch->valid_top1 = epoch->valid_top5 = epoch->held_out_top1 = NAN;
     evaluation result;
     if (h->valid) {
-        if (!evaluate_network(h->net, h->valid, 5, &result, e)) return false;
+        if (!evaluate_network(h->net, h->valid, h->top > 0 ? h->top : 5, &result, e)) return false;
         epoch->valid_top1 = result.top1;
-        epoch->valid_top5 = result.topk;
+        epoch->valid_top5 = result.top5;
+        tell_top(h, epoch, &result);
     }
     if (h->held_out) {
         if (!evaluate_network(h->net, h->held_out, 5, &result, e)) return false;

@@ -11,6 +11,7 @@ typedef struct run_hooks {
     const train_callbacks *callbacks;
     dataset *valid, *held_out; /* NULL where the data has none */
     const dataset *train;
+    int top; /* > 0: a message tells top-1 and top-`top` accuracy */
 } run_hooks;
 
 bool hooks_open(run_hooks *h, network *net, const data_options *data, const dataset *train,

@@ -9,6 +9,7 @@
 typedef struct evaluation {
     size_t images;
     double top1, topk; /* fractions; k is the caller's */
+    double top5;       /* of evaluate_network */
     double loss;       /* cross entropy a image, from the network's probabilities */
     double seconds;
 } evaluation;
@@ -61,6 +62,7 @@ typedef struct train_options {
     const char *resume_path; /* weights given on the command line, or NULL */
     bool clear;              /* seen = 0: the schedule starts again */
     int epochs;              /* > 0: beats [net] max_batches and epochs */
+    int top;                 /* > 0: a message after each epoch tells top-1 and top-`top` accuracy */
     network *teacher;        /* NULL, or a network for inference whose answers are mixed into the truth */
     double teacher_share;    /* of its answers, 0 to 1 */
 } train_options;

@@ -353,10 +353,13 @@ static bool prepare(trainer *t) {
     t->final_path = path_join(backup, net->name, ".weights");
     t->log_path = t->options->log_path ? strdup(t->options->log_path) : path_join(backup, net->name, ".csv");
     if (!t->backup_path || !t->final_path || !t->log_path) return error_set(t->e, "out of memory");
-    return optimizer_create(&t->optimizer, net, t->e) && open_training_data(t) && load_start(t) &&
-           (!t->options->teacher ||
-            teacher_create(&t->teacher, t->options->teacher, t->options->teacher_share, net, t->e)) &&
-           hooks_open(&t->hooks, net, t->data, t->train_set, t->callbacks, t->e) && start_loader(t);
+    if (!optimizer_create(&t->optimizer, net, t->e) || !open_training_data(t) || !load_start(t) ||
+        (t->options->teacher &&
+         !teacher_create(&t->teacher, t->options->teacher, t->options->teacher_share, net, t->e)) ||
+        !hooks_open(&t->hooks, net, t->data, t->train_set, t->callbacks, t->e))
+        return false;
+    t->hooks.top = t->options->top;
+    return start_loader(t);
 }
 
 train_result train_network_classifier(network *net, const data_options *data, const train_options *options,
