@@ -76,8 +76,7 @@ static void show_progress(void *user, const train_progress *p) {
         return;
     }
     printf("%llu, %.3f: %f, %f avg, %f rate, %f seconds, %llu images\n", (unsigned long long)p->batch,
-           p->epoch - 1 + p->done, p->loss, p->average_loss, p->rate, p->seconds,
-           (unsigned long long)p->images);
+           p->epochs_seen, p->loss, p->average_loss, p->rate, p->seconds, (unsigned long long)p->images);
     tell_speed(view, p);
     (void)fflush(stdout);
 }

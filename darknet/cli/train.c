@@ -84,9 +84,10 @@ static int train(program *p, const arguments *a, const data_options *data) {
                                  .override_count = option_given(a, "-hdloss") ? 2 : 0};
     error e = {0};
     if (!plugin_use_accelerator(p->plugin, option_text(a, "-accelerator"), &e)) return fail("%s", e.message);
-    network *net = command_network(p, a->positions[1], &settings);
+    network *net = command_build(p, a->positions[1], &settings);
     network *teacher = NULL;
     if (!net) return 1;
+    (void)table_print(net, stdout);
     if (!load_teacher(p, a, net, &teacher)) {
         network_destroy(net);
         return 1;

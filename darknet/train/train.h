@@ -45,6 +45,7 @@ typedef struct train_progress {
     double eta_seconds;
     double train_top1; /* of this epoch so far */
     double done;       /* fraction of the epoch */
+    double epochs_seen;
 } train_progress;
 
 typedef struct train_callbacks {

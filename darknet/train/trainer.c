@@ -237,7 +237,8 @@ static bool update(trainer *t) {
                         .eta_seconds =
                             (double)(t->last_batch > done ? t->last_batch - done : 0) * t->update_seconds,
                         .train_top1 = (double)run->epoch_hits / (double)run->epoch_images,
-                        .done = epoch - floor(epoch)};
+                        .done = epoch - floor(epoch),
+                        .epochs_seen = epoch};
     if (t->callbacks->progress) t->callbacks->progress(t->callbacks->user, &p);
     return true;
 }

@@ -1,7 +1,8 @@
 # Every command explains itself with --help, on standard output and with status 0; wrong words get one sentence.
 . "$ROOT/tests/cli/lib.sh"
 
-for command in "" "classifier train" "classifier valid" "classifier predict" "hd flips" "hd reorder" "hd energy" speed ops; do
+for command in "" "classifier train" "classifier valid" "classifier predict" "classifier test" "classifier csv" "classifier label" \
+    "hd flips" "hd reorder" "hd energy" speed ops partial average statistics normalize denormalize reset; do
     # shellcheck disable=SC2086
     good "$DARKNET" $command --help
     [ ! -s stderr ] || fail "help on standard error: $command"
@@ -11,7 +12,8 @@ for command in classifier hd; do
     good "$DARKNET" $command --help
     grep -q "darknet $command" stdout || fail "no help for $command"
 done
-for words in "classifier train" "classifier valid" "classifier predict" "hd flips" "hd reorder" "hd energy" speed; do
+for words in "classifier train" "classifier valid" "classifier predict" "classifier test" "classifier csv" "classifier label" \
+    "hd flips" "hd reorder" "hd energy" speed partial average statistics normalize denormalize reset; do
     good "$DARKNET" --help
     grep -q "$words" stdout || fail "--help does not list $words"
 done

@@ -54,3 +54,28 @@ good train tiny.data tiny.cfg -seed 1 -epochs 1 -log elsewhere.csv
 [ "$(csv elsewhere.csv epoch)" = 1 ] || fail "-log: one epoch wanted"
 grep -q "images/s" stdout && grep -qi "eta" stdout || fail "the progress lines lack images/s or the ETA"
 ! grep -q "$(printf '\r')" stdout || fail "a bar was drawn into a file"
+
+# Each update's line is Darknet's, with its running average of the loss; -topk tells the accuracies; the table of layers
+# comes first.
+good train tiny.data tiny.cfg -topk -seed 1 -epochs 2 -backup topk
+grep -cE '^[0-9]+, [0-9]+\.[0-9]{3}: [0-9]+\.[0-9]{6}, [0-9]+\.[0-9]{6} avg, [0-9]+\.[0-9]{6} rate, [0-9]+\.[0-9]{6} seconds, [0-9]+ images$' \
+    stdout >count || true
+[ "$(cat count)" = 12 ] || fail "12 updates' lines in Darknet's form were wanted, $(cat count) are there"
+awk -F '[:,]' '/ avg, / { loss = $3 + 0; wanted = n++ ? .9 * average + .1 * loss : loss; average = $4 + 0
+    if (wanted - average > 2e-6 || average - wanted > 2e-6 || $1 != n || $2 - n / 6 > .0006 || n / 6 - $2 > .0006 || $NF + 0 != 32 * n) exit 1 }' stdout ||
+    fail "numbers, averages or images of the updates are wrong"
+for epoch in 1 2; do
+    sed -n "s/^epoch $epoch: top 1: \([0-9.]*\), top 2: .*/\1/p" stdout >told
+    holds "$(cat told) - $(csv topk/tiny.csv val_top1 $epoch) < 1e-5 && $(csv topk/tiny.csv val_top1 $epoch) - $(cat told) < 1e-5"
+done
+good train tiny.data tiny.cfg -t 4 -seed 1 -epochs 1 -backup topk
+grep -q "^epoch 1: top 1: [0-9.]*, top 4: 1.000000" stdout || fail "-t 4 of 4 classes is 1"
+sed '/^total: /q' stdout >table
+good "$DARKNET" ops tiny.cfg
+head -n "$(wc -l <table)" stdout >wanted
+same wanted table
+
+# valid tells what it wrote, in Darknet's form.
+good "$DARKNET" classifier valid tiny.data tiny.cfg topk/tiny.weights -json valid.json
+line="63: top 1: $(json valid.json '"%.6f, top %d: %.6f" % (d["top1"], d["k"], d["topk"])')"
+[ "$(head -n 1 stdout)" = "$line" ] || fail "\"$line\" was wanted"
