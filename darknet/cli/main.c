@@ -113,16 +113,17 @@ static int run_command(program *p, int argc, char **argv) {
                 group ? argv[2] : "");
 }
 
-/* Threads that wait must sleep, not spin: with another process on one of the cores, spinning ones make every
- * step many times slower. The OpenMP run time reads this once, before main, so the program starts itself
- * again with it set (unless the user has chosen). */
-static void make_waiting_passive(char **argv) {
+/* Threads that wait must soon sleep: with another process on one of the cores, ones that go on spinning make
+ * every step many times slower. At first they spin, for some tens of microseconds, since layers of one image
+ * take no longer and waking a thread does. The OpenMP run time reads this once, before main, so the program
+ * starts itself again with it set (unless the user has chosen). */
+static void make_waiting_short(char **argv) {
     if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return;
-    if (setenv("OMP_WAIT_POLICY", "passive", 0) == 0) (void)execv("/proc/self/exe", argv);
+    if (setenv("GOMP_SPINCOUNT", "2000", 0) == 0) (void)execv("/proc/self/exe", argv);
 }
 
 int main(int argc, char **argv) {
-    make_waiting_passive(argv);
+    make_waiting_short(argv);
     if (argc < 2 || is_help(argv[1])) {
         print_usage(argc < 2 ? stderr : stdout);
         return argc < 2;

@@ -6,6 +6,8 @@
 #include "kernels/kernels.h"
 #include "kernels/vector.h"
 
+#include <math.h>
+
 #define SELU_SCALE 1.0507f
 #define SELU_ALPHA 1.6732f
 #define GELU_A 0.7978845608f /* sqrt(2 / pi) */
@@ -148,6 +150,17 @@ ALWAYS_INLINE vec derivative_vec(activation_kind kind, vec z) {
     default:
         return smooth_derivative_vec(kind, z);
     }
+}
+
+/* The activations that are vec_clamp(z, clamp_low, clamp_high). */
+ALWAYS_INLINE bool is_clamp(activation_kind kind) {
+    return kind == ACTIVATION_LINEAR || kind == ACTIVATION_RELU || kind == ACTIVATION_RELU6;
+}
+ALWAYS_INLINE vec clamp_low(activation_kind kind) {
+    return vec_set(kind == ACTIVATION_LINEAR ? -INFINITY : 0);
+}
+ALWAYS_INLINE vec clamp_high(activation_kind kind) {
+    return vec_set(kind == ACTIVATION_RELU6 ? 6 : INFINITY);
 }
 
 /* delta * activation'(z). A relu or relu6 that is off passes nothing back, whatever delta is. */

@@ -16,6 +16,7 @@ typedef struct forward_work {
     dense_plan plan;
     size_t items, groups; /* items of bands, each cut into groups of panels */
     lazy_tensor in;
+    bool direct; /* rows are read where they stand, without a tile */
     dense_lists lists;
     tile_product product;
     float *packing; /* where weights that come unpacked go */
@@ -39,14 +40,23 @@ static size_t forward_bytes(const convolution_shape *s, int threads) {
     return (floats + (size_t)threads * floats_padded(tile_floats(&p.in))) * sizeof(float);
 }
 
+static bool is_identity(const channel_map *m) {
+    return !m->scale && !m->shift && m->activation == ACTIVATION_LINEAR;
+}
+
 static forward_work forward_prepare(const forward_call *call) {
     const convolution_shape *s = call->shape;
-    forward_work w = {
-        .call = call, .kernels = tile_kernels_at(call->level), .plan = dense_plan_of(s, &dense_budget, false)};
+    forward_work w = {.call = call,
+                      .kernels = tile_kernels_at(call->level),
+                      .plan = dense_plan_of(s, &dense_budget, false)};
     float *workspace = call->workspace;
     w.items = w.plan.items;
     w.groups = group_count(&w.plan, w.kernels->panels(s->out_channels));
-    dense_forward_lists(&w.plan, &w.lists, &workspace);
+    w.direct = is_identity(&call->in->map) && dense_is_plain(&w.plan.s);
+    if (w.direct)
+        dense_direct_lists(&w.plan, &w.lists, &workspace);
+    else
+        dense_forward_lists(&w.plan, &w.lists, &workspace);
     w.in = (lazy_tensor){call->in->data, pad_map(&call->in->map, s->in_channels, &workspace)};
     w.product = (tile_product){.row_in = w.lists.row_in,
                                .blocks = w.lists.blocks,
@@ -73,9 +83,12 @@ static void forward_band(const forward_work *w, const dense_band *b, float *tile
     const tile_source source = {w->kernels,     &w->plan.in, s->in_height, s->in_width,
                                 s->in_channels, &w->in,      NULL};
     size_t rows = (b->last - b->first), height = w->plan.in.height - (w->plan.band_rows - rows) * s->stride_y;
-    fill_tile(&source, b->image, (ptrdiff_t)(b->first * s->stride_y) + w->plan.in.first_y, height, tile);
     tile_product p = w->product;
     p.tile = tile;
+    if (w->direct)
+        p.tile = w->in.data + b->first * s->in_width * s->in_channels;
+    else
+        fill_tile(&source, b->image, (ptrdiff_t)(b->first * s->stride_y) + w->plan.in.first_y, height, tile);
     p.out = w->call->out + (b->image * s->out_height + b->first) * s->out_width * s->out_channels;
     p.moments = *moments;
     run_product(w->kernels, &p, rows * s->out_width, first_panel, panels, fresh);

@@ -28,7 +28,7 @@ static void set_extent(tile_geometry *g, size_t height, size_t width, size_t blo
     g->plane = plane_floats(height * width);
 }
 
-static bool is_plain(const convolution_shape *s) {
+bool dense_is_plain(const convolution_shape *s) {
     return s->size == 1 && s->stride_y == 1 && s->stride_x == 1 && s->padding == 0;
 }
 
@@ -67,7 +67,7 @@ static dense_plan plan_of(const convolution_shape *shape, const band_budget *bud
                           bool even) {
     dense_plan p = {.s = *shape, .area = shape->size * shape->size};
     convolution_shape *s = &p.s;
-    if (is_plain(s)) {
+    if (dense_is_plain(s)) {
         s->in_height *= s->batch;
         s->out_height *= s->batch;
         s->batch = 1;
@@ -168,6 +168,19 @@ void dense_forward_lists(const dense_plan *p, dense_lists *l, float **workspace)
             l->row_out[l->rows] = l->rows * s->out_channels;
             l->rows++;
         }
+}
+
+void dense_direct_lists(const dense_plan *p, dense_lists *l, float **workspace) {
+    const convolution_shape *s = &p->s;
+    take_lists(l, 1, s->in_channels, p->band_rows * s->out_width, workspace);
+    l->blocks = 1;
+    l->offsets[0] = 0;
+    l->widths[0] = s->in_channels;
+    for (; l->depth < s->in_channels; l->depth++) l->weight_at[l->depth] = l->depth;
+    for (; l->rows < p->band_rows * s->out_width; l->rows++) {
+        l->row_in[l->rows] = l->rows * s->in_channels;
+        l->row_out[l->rows] = l->rows * s->out_channels;
+    }
 }
 
 static size_t residue_count(size_t length, size_t residue, size_t stride) {

@@ -58,6 +58,9 @@ typedef struct dense_lists {
 size_t dense_lists_floats(size_t blocks, size_t depth, size_t rows);
 size_t dense_forward_list_floats(const dense_plan *p);
 void dense_forward_lists(const dense_plan *p, dense_lists *l, float **workspace);
+/* A plain 1x1 convolution can also read the tensor itself in place of a tile: lists for that. */
+bool dense_is_plain(const convolution_shape *s);
+void dense_direct_lists(const dense_plan *p, dense_lists *l, float **workspace);
 
 /* Lists for the input gradient of the input pixels with y % stride_y = residue_y, x % stride_x = residue_x:
  * rows are these pixels of a band, runs are (kernel positions that reach them, block). */

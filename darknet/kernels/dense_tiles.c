@@ -56,8 +56,8 @@ void fill_tile(const tile_source *f, size_t image, ptrdiff_t first_y, size_t row
     }
 }
 
-void run_product(const tile_kernels *k, const tile_product *p, size_t rows, size_t first_panel,
-                        size_t panels, bool fresh) {
+void run_product(const tile_kernels *k, const tile_product *p, size_t rows, size_t first_panel, size_t panels,
+                 bool fresh) {
     if (p->weights.depth * p->weights.columns * sizeof(float) <= WEIGHTS_NEAR_BYTES) {
         k->product(p, 0, rows, first_panel, panels, fresh);
         return;

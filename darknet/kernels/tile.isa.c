@@ -4,8 +4,6 @@
 
 #include "kernels/activation_vector.h"
 
-#include <math.h>
-
 #define BLOCK_VECTORS (TILE_CHANNELS / VECTOR_LANES)
 #if VECTOR_LANES == 16
 #define TILE_ROWS 8
@@ -84,14 +82,26 @@ static size_t panel_count(size_t columns) {
 
 typedef struct panel {
     size_t first, vectors; /* in vectors */
+    bool narrow;           /* the last vector is a half one */
 } panel;
+
+/* Where the last vector of columns is at most half full, half a vector does: with 16 lanes that is a type of
+ * its own, which costs half the time. */
+static bool ends_narrow(size_t columns) {
+    return VECTOR_LANES == 16 && columns % 16 > 0 && columns % 16 <= 8;
+}
+
+static size_t panel_width(const panel *p) {
+    return p->vectors * VECTOR_LANES - (p->narrow ? VECTOR_LANES / 2 : 0);
+}
 
 static panel panel_at(size_t columns, size_t i) {
     size_t vectors = column_vectors(columns), panels = panel_count(columns);
     size_t narrow = panels * 3 - vectors; /* how many panels miss one vector: 0, 1 or 2 */
-    if (panels == 1) return (panel){0, vectors};
+    bool ends = i + 1 == panels && ends_narrow(columns);
+    if (panels == 1) return (panel){0, vectors, ends};
     size_t wide = panels - narrow;
-    return i < wide ? (panel){3 * i, 3} : (panel){3 * wide + 2 * (i - wide), 2};
+    return i < wide ? (panel){3 * i, 3, ends} : (panel){3 * wide + 2 * (i - wide), 2, ends};
 }
 
 static size_t weights_floats(size_t depth, size_t columns) {
@@ -102,7 +112,7 @@ static void pack_panel(const tile_weights *w, size_t index, const float *source,
                        size_t column_step, float *packed) {
     panel p = panel_at(w->columns, index);
     float *to = packed + p.first * VECTOR_LANES * w->depth;
-    size_t width = p.vectors * VECTOR_LANES, first = p.first * VECTOR_LANES;
+    size_t width = panel_width(&p), first = p.first * VECTOR_LANES;
     size_t real = w->columns - first < width ? w->columns - first : width;
     for (size_t k = 0; k < w->depth; k++, to += width) {
         const float *from = source + k_at[k] + first * column_step;
@@ -117,19 +127,27 @@ static void pack_panel(const tile_weights *w, size_t index, const float *source,
 #define DEPTH_STEP(k)                                                                                        \
     do {                                                                                                     \
         vec b[3];                                                                                            \
-        _Pragma("GCC unroll 3") for (size_t v = 0; v < vectors; v++) b[v] =                                  \
+        half_vec b_last = {0};                                                                               \
+        _Pragma("GCC unroll 3") for (size_t v = 0; v < whole; v++) b[v] =                                    \
             vec_load(weights + v * VECTOR_LANES);                                                            \
+        if (narrow) b_last = half_vec_load(weights + whole * VECTOR_LANES);                                  \
         _Pragma("GCC unroll 8") for (size_t r = 0; r < TILE_ROWS; r++) {                                     \
             vec a = vec_set(at[r][k]);                                                                       \
-            _Pragma("GCC unroll 3") for (size_t v = 0; v < vectors; v++) sum[r][v] += a * b[v];              \
+            _Pragma("GCC unroll 3") for (size_t v = 0; v < whole; v++) sum[r][v] += a * b[v];                \
+            if (narrow) last[r] += half_vec_of(a) * b_last;                                                  \
         }                                                                                                    \
-        weights += vectors * VECTOR_LANES;                                                                   \
+        weights += width_of_step;                                                                            \
     } while (0)
 
-ALWAYS_INLINE void multiply_rows(size_t vectors, const tile_product *p, const float *const *row,
+ALWAYS_INLINE void multiply_rows(size_t vectors, bool narrow, const tile_product *p, const float *const *row,
                                  const float *weights, vec sum[TILE_ROWS][3]) {
-    _Pragma("GCC unroll 8") for (size_t r = 0; r < TILE_ROWS; r++)
-        _Pragma("GCC unroll 3") for (size_t v = 0; v < vectors; v++) sum[r][v] = (vec){0};
+    const size_t whole = vectors - narrow,
+                 width_of_step = whole * VECTOR_LANES + (narrow ? VECTOR_LANES / 2 : 0);
+    half_vec last[TILE_ROWS];
+    _Pragma("GCC unroll 8") for (size_t r = 0; r < TILE_ROWS; r++) {
+        _Pragma("GCC unroll 3") for (size_t v = 0; v < whole; v++) sum[r][v] = (vec){0};
+        last[r] = (half_vec){0};
+    }
     for (size_t i = 0; i < p->blocks; i++) {
         const float *at[TILE_ROWS];
         size_t k = 0, width = p->widths[i];
@@ -142,6 +160,9 @@ ALWAYS_INLINE void multiply_rows(size_t vectors, const tile_product *p, const fl
         }
         for (; k < width; k++) DEPTH_STEP(k);
     }
+    if (narrow)
+        _Pragma("GCC unroll 8") for (size_t r = 0; r < TILE_ROWS; r++) sum[r][whole] =
+            half_vec_widen(last[r]);
 }
 
 ALWAYS_INLINE void add_moments(size_t vectors, const tile_moments *m, size_t column, size_t rows, bool fresh,
@@ -182,8 +203,7 @@ static void map_block(const tile_product *p, size_t first, size_t rows, size_t c
 }
 
 ALWAYS_INLINE void clamp_sums(size_t vectors, const channel_map *map, size_t column, vec sum[TILE_ROWS][3]) {
-    vec low = vec_set(map->activation == ACTIVATION_LINEAR ? -INFINITY : 0);
-    vec high = vec_set(map->activation == ACTIVATION_RELU6 ? 6 : INFINITY);
+    vec low = clamp_low(map->activation), high = clamp_high(map->activation);
     _Pragma("GCC unroll 3") for (size_t v = 0; v < vectors; v++) {
         vec scale = vec_load(map->scale + column + v * VECTOR_LANES);
         vec shift = vec_load(map->shift + column + v * VECTOR_LANES);
@@ -192,18 +212,14 @@ ALWAYS_INLINE void clamp_sums(size_t vectors, const channel_map *map, size_t col
     }
 }
 
-ALWAYS_INLINE bool is_clamp(activation_kind kind) {
-    return kind == ACTIVATION_LINEAR || kind == ACTIVATION_RELU || kind == ACTIVATION_RELU6;
-}
-
 /* Up to TILE_ROWS rows times one panel. */
-ALWAYS_INLINE void product_block(size_t vectors, const tile_product *p, size_t first, size_t rows,
-                                 size_t column, bool fresh) {
+ALWAYS_INLINE void product_block(size_t vectors, bool narrow, const tile_product *p, size_t first,
+                                 size_t rows, size_t column, bool fresh) {
     vec sum[TILE_ROWS][3];
     const float *row[TILE_ROWS];
     _Pragma("GCC unroll 8") for (size_t r = 0; r < TILE_ROWS; r++) row[r] =
         p->tile + p->row_in[first + (r < rows ? r : 0)];
-    multiply_rows(vectors, p, row, p->weights.packed + column * p->weights.depth, sum);
+    multiply_rows(vectors, narrow, p, row, p->weights.packed + column * p->weights.depth, sum);
     if (p->moments.pivot) add_moments(vectors, &p->moments, column, rows, fresh, sum);
     size_t left = p->weights.columns - column;
     if (p->finish == TILE_MAP && is_clamp(p->map.activation)) clamp_sums(vectors, &p->map, column, sum);
@@ -223,6 +239,16 @@ ALWAYS_INLINE void product_block(size_t vectors, const tile_product *p, size_t f
     if (p->finish == TILE_MAP && !is_clamp(p->map.activation)) map_block(p, first, rows, column, width);
 }
 
+static void narrow_block(size_t vectors, const tile_product *p, size_t first, size_t rows, size_t column,
+                         bool fresh) {
+    if (vectors == 3)
+        product_block(3, true, p, first, rows, column, fresh);
+    else if (vectors == 2)
+        product_block(2, true, p, first, rows, column, fresh);
+    else
+        product_block(1, true, p, first, rows, column, fresh);
+}
+
 static void product(const tile_product *p, size_t first, size_t rows, size_t first_panel, size_t panels,
                     bool fresh) {
     for (size_t done = 0; done < rows; done += TILE_ROWS) {
@@ -231,12 +257,14 @@ static void product(const tile_product *p, size_t first, size_t rows, size_t fir
             panel n = panel_at(p->weights.columns, i);
             size_t column = n.first * VECTOR_LANES;
             bool starts = fresh && done == 0;
-            if (n.vectors == 3)
-                product_block(3, p, first + done, now, column, starts);
+            if (VECTOR_LANES == 16 && n.narrow)
+                narrow_block(n.vectors, p, first + done, now, column, starts);
+            else if (n.vectors == 3)
+                product_block(3, false, p, first + done, now, column, starts);
             else if (n.vectors == 2)
-                product_block(2, p, first + done, now, column, starts);
+                product_block(2, false, p, first + done, now, column, starts);
             else
-                product_block(1, p, first + done, now, column, starts);
+                product_block(1, false, p, first + done, now, column, starts);
         }
     }
     if (p->stream) vec_stream_end();
@@ -261,7 +289,7 @@ ALWAYS_INLINE void outer_block(size_t blocks, const tile_outer *o, size_t row, s
         for (size_t p = 0; p < o->run_length; p++) {
             vec x[MOST];
             _Pragma("GCC unroll 4") for (size_t v = 0; v < vectors; v++) x[v] =
-                vec_load(b[v / BLOCK_VECTORS] + v % BLOCK_VECTORS * VECTOR_LANES);
+                vec_keep(vec_load(b[v / BLOCK_VECTORS] + v % BLOCK_VECTORS * VECTOR_LANES));
             _Pragma("GCC unroll 8") for (size_t r = 0; r < TILE_ROWS; r++) {
                 vec y = vec_set(a[r]);
                 _Pragma("GCC unroll 4") for (size_t v = 0; v < vectors; v++) sum[r][v] += y * x[v];

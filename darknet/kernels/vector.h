@@ -36,6 +36,34 @@ ALWAYS_INLINE vec vec_set(float x) {
     return x - (vec){0};
 }
 
+/* Half a vector: only with 16 lanes is it narrower than a vec and worth having. */
+#if VECTOR_LANES == 16
+typedef float half_vec __attribute__((vector_size(32)));
+typedef float half_vec_in_memory __attribute__((vector_size(32), aligned(4), may_alias));
+
+ALWAYS_INLINE half_vec half_vec_load(const float *p) {
+    return *(const half_vec_in_memory *)p;
+}
+ALWAYS_INLINE half_vec half_vec_of(vec v) {
+    return (half_vec)_mm512_castps512_ps256((__m512)v);
+}
+/* Zeros above. */
+ALWAYS_INLINE vec half_vec_widen(half_vec v) {
+    return (vec)_mm512_zextps256_ps512((__m256)v);
+}
+#else
+typedef vec half_vec;
+ALWAYS_INLINE half_vec half_vec_load(const float *p) {
+    return vec_load(p);
+}
+ALWAYS_INLINE half_vec half_vec_of(vec v) {
+    return v;
+}
+ALWAYS_INLINE vec half_vec_widen(half_vec v) {
+    return v;
+}
+#endif
+
 /* The first n lanes (n < VECTOR_LANES), zeros above. */
 ALWAYS_INLINE vec vec_load_part(const float *p, size_t n) {
 #if defined(ISA_avx512)
@@ -72,6 +100,16 @@ ALWAYS_INLINE void vec_stream_end(void) {
 #if defined(ISA_avx512)
     _mm_sfence();
 #endif
+}
+
+/* Holds v in a register from here on: the compiler otherwise likes to load it again at each use. */
+ALWAYS_INLINE vec vec_keep(vec v) {
+#if defined(ISA_avx512)
+    __asm__("" : "+v"(v));
+#elif defined(ISA_avx2)
+    __asm__("" : "+x"(v));
+#endif
+    return v;
 }
 
 /* Asks for the cache line at p, into the second-level cache. Any address will do. */

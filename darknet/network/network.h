@@ -51,6 +51,15 @@ typedef struct net_options {
     float *mean, *deviation; /* [channels] or NULL */
 } net_options;
 
+/* Layers that inference runs together, a few images at a time: see turns.c. */
+typedef struct inference_segment {
+    int end;         /* they are those before it, from the end of the segment before */
+    size_t images;   /* a turn */
+    float *gathered; /* what leaves the segment, of several turns */
+} inference_segment;
+
+#define NETWORK_MOST_SEGMENTS 4
+
 struct network {
     char *name;
     cfg *source;
@@ -71,9 +80,9 @@ struct network {
     size_t arena_bytes;
     void *workspace;
     size_t workspace_bytes;
-    float *answers;          /* [pass_batch][outputs], of a pass of inference in several turns */
-    size_t inference_images; /* a turn of inference */
-    void *packed_weights;    /* see network_pack_weights; NULL: none */
+    inference_segment segments[NETWORK_MOST_SEGMENTS];
+    int segment_count;
+    void *packed_weights; /* see network_pack_weights; NULL: none */
     const darknet_extension *const *extensions;
     size_t extension_count;
     struct network_client *client; /* of the C interface, NULL in networks that it did not load */
@@ -114,6 +123,13 @@ bool network_replan(network *net, bool training, size_t pass_batch, uint64_t max
 bool network_allocate_gradients(network *net, error *e);
 /* Physical memory of the machine in bytes. */
 uint64_t machine_memory_bytes(void);
+
+/* ---- turns of inference (turns.c) ---- */
+void inference_plan(network *net);
+/* Bytes of the segment's gathered outputs. */
+size_t inference_gathered_bytes(const network *net, int segment);
+/* A pass of inference over any batch up to the planned one. */
+void inference_run(const pass *p);
 
 /* ---- passes (run.c) ---- */
 tensor_shape network_input_shape(const network *net);

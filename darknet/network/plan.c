@@ -183,17 +183,13 @@ static bool allocate(plan *p, uint64_t max_bytes, error *e) {
     return true;
 }
 
-/* Images whose largest layer's input and output stay in the caches. */
-static size_t images_in_cache(const network *net) {
-    const size_t cache_bytes = (size_t)16 << 20;
-    size_t most = 1, images;
-    for (int i = 0; i < net->layer_count; i++) {
-        size_t values = tensor_size(net->layers[i].in) + tensor_size(net->layers[i].out);
-        if (values > most) most = values;
-    }
-    images = cache_bytes / (most * sizeof(float));
-    if (images > net->pass_batch) images = net->pass_batch;
-    return images ? images : 1;
+static bool add_gathered(plan *p, int end) {
+    network *net = p->net;
+    inference_plan(net);
+    for (int i = 0; i < net->segment_count; i++)
+        if (!add(p, inference_gathered_bytes(net, i), 0, end, (void **)&net->segments[i].gathered))
+            return false;
+    return true;
 }
 
 bool network_plan(network *net, uint64_t max_bytes, error *e) {
@@ -205,13 +201,10 @@ bool network_plan(network *net, uint64_t max_bytes, error *e) {
         if (l->type->plan) l->type->plan(l, net->pass_batch, net->training, net->threads);
         if (l->workspace_bytes > net->workspace_bytes) net->workspace_bytes = l->workspace_bytes;
     }
-    net->inference_images = images_in_cache(net);
     int end = (net->training ? 2 : 1) * net->layer_count;
     int *owners = calloc((size_t)net->layer_count, sizeof *owners);
-    size_t answer_bytes = net->pass_batch * (size_t)network_outputs(net) * sizeof(float);
     bool good = owners && add_layers(&p) && add(&p, net->workspace_bytes, 0, end, &net->workspace) &&
-                add(&p, answer_bytes, 0, end, (void **)&net->answers) &&
-                (!net->training || add_deltas(&p, owners));
+                add_gathered(&p, end) && (!net->training || add_deltas(&p, owners));
     if (!good) error_set(e, "%s: out of memory", cfg_path(net->source));
     if (good) place_all(&p);
     good = good && allocate(&p, max_bytes, e);

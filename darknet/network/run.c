@@ -47,17 +47,8 @@ static pass make_pass(network *net, const float *images, size_t batch, bool trai
 }
 
 void network_forward(network *net, const float *images, size_t batch) {
-    size_t image = tensor_size(network_input_shape(net)), outputs = (size_t)network_outputs(net);
-    size_t turns = (batch + net->inference_images - 1) / net->inference_images;
-    layer *last = &net->layers[network_output_layer(net)->index];
-    for (size_t i = 0; i < turns; i++) {
-        size_t first = batch * i / turns, count = batch * (i + 1) / turns - first;
-        pass p = make_pass(net, images + first * image, count, false);
-        forward_all(&p);
-        if (turns > 1)
-            memcpy(net->answers + first * outputs, last->output.data, count * outputs * sizeof(float));
-    }
-    if (turns > 1) last->output.data = net->answers;
+    pass p = make_pass(net, images, batch, false);
+    inference_run(&p);
 }
 
 void network_forward_observed(network *net, const float *images, size_t batch, layer_observer observe,
