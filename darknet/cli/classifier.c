@@ -63,6 +63,7 @@ bool classifier_answer(classifier *c, const char *path, sizing how, error *e) {
     image_free(&image);
     if (!good) return false;
     network_forward(c->net, c->input, 1);
+    network_resolve_tree(c->net, 1);
     const layer *l = network_output_layer(c->net);
     nhwc_to_nchw(1, (size_t)l->out.channels, tensor_pixels(l->out), l->output.data, c->answer,
                  c->net->threads);

@@ -33,12 +33,9 @@ static void put_truth(network *net, float *const *rows) {
     struct network_client *client = net->client;
     tensor_shape out = network_output_layer(net)->out;
     size_t size = tensor_size(out);
-    float smooth = net->label_smooth;
     for (size_t i = 0; i < client->batch; i++)
         nchw_to_nhwc(1, (size_t)out.channels, tensor_pixels(out), rows[i], client->truth + i * size,
                      net->threads);
-    for (size_t i = 0; smooth > 0.0f && i < client->batch * size; i++)
-        client->truth[i] = client->truth[i] * (1.0f - smooth) + smooth / (float)size;
 }
 
 /* The step that is due after the last pass of an update. */

@@ -75,6 +75,7 @@ static void destroy(layer *l) {
 
 const layer_type layer_batchnorm = {.name = "batchnorm",
                                     .reads_lazy = true,
+                                    .takes_numload = true,
                                     .parse = parse,
                                     .initialize = initialize,
                                     .plan = plan,

@@ -111,6 +111,7 @@ static void destroy(layer *l) {
 
 const layer_type layer_connected = {.name = "connected",
                                     .reads_lazy = true,
+                                    .takes_numload = true,
                                     .parse = parse,
                                     .initialize = initialize,
                                     .plan = plan,

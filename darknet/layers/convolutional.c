@@ -201,6 +201,7 @@ static void destroy(layer *l) {
 
 const layer_type layer_convolutional = {.name = "convolutional",
                                         .reads_lazy = true,
+                                        .takes_numload = true,
                                         .parse = parse,
                                         .initialize = initialize,
                                         .plan = plan,

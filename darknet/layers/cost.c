@@ -96,11 +96,12 @@ static void plan(layer *l, size_t batch, bool training, int threads) {
         state->deltas = layer_request(l, 2 * batch * tensor_size(l->out) * sizeof(float), BUFFER_TRAINING);
 }
 
-static float loss_of(const cost *state, float truth, float predicted, float *delta) {
+static float loss_of(const layer *l, const pass *p, size_t i, float *delta) {
+    const cost *state = l->state;
     *delta = 0.0f;
-    if (state->masked && truth == MASKED_TRUTH) return 0.0f;
-    float loss = state->function(truth, predicted, delta);
-    if (!state->segments || truth != 0.0f) return loss;
+    if (state->masked && p->truth[i] == MASKED_TRUTH) return 0.0f;
+    float loss = state->function(layer_truth(l, p, i), l->output.data[i], delta);
+    if (!state->segments || p->truth[i] != 0.0f) return loss;
     *delta *= state->noobj;
     return loss * state->noobj;
 }
@@ -113,7 +114,7 @@ static void forward(layer *l, const pass *p) {
     double loss = 0.0;
     for (size_t i = 0; i < p->batch * tensor_size(l->out); i++) {
         float delta;
-        loss += (double)loss_of(state, p->truth[i], l->output.data[i], &delta);
+        loss += (double)loss_of(l, p, i, &delta);
         if (deltas) deltas[i] = delta;
     }
     if (p->loss) *p->loss += loss;

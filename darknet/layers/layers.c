@@ -129,6 +129,14 @@ void layer_want_workspace(layer *l, size_t bytes) {
     if (bytes > l->workspace_bytes) l->workspace_bytes = bytes;
 }
 
+/* Darknet's dropout changes its input in place: whoever comes later and reads that input reads what the
+ * dropout left of it. */
+static int behind_dropouts(const layer *l, int source) {
+    while (source >= 0 && source + 1 < l->index && l->net->layers[source + 1].type == &layer_dropout)
+        source++;
+    return source;
+}
+
 bool layer_set_inputs(layer *l, const int *references, size_t count, const char *key,
                       layer_context *context) {
     int *inputs = malloc((count ? count : 1) * sizeof *inputs);
@@ -144,7 +152,7 @@ bool layer_set_inputs(layer *l, const int *references, size_t count, const char 
             good = false;
             wanted = l->index - 1;
         }
-        inputs[i] = wanted;
+        inputs[i] = behind_dropouts(l, wanted);
     }
     if (!good && l->index == 0) {
         free(inputs);

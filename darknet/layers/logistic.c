@@ -31,7 +31,7 @@ static void forward(layer *l, const pass *p) {
     activation_forward_array(ACTIVATION_LOGISTIC, in, out, count, p->threads);
     l->output = (lazy_tensor){.data = out};
     if (!p->truth || !p->loss) return;
-    for (size_t i = 0; i < count; i++) *p->loss += cross_entropy((double)in[i], (double)p->truth[i]);
+    for (size_t i = 0; i < count; i++) *p->loss += cross_entropy((double)in[i], (double)layer_truth(l, p, i));
 }
 
 static void backward(layer *l, const pass *p) {
@@ -41,7 +41,7 @@ static void backward(layer *l, const pass *p) {
     bool adds = layer_adds_delta(l, 0);
     for (size_t i = 0; i < p->batch * tensor_size(l->out); i++)
         target[i] = (adds ? target[i] : 0.0f) + (l->delta ? l->delta[i] : 0.0f) +
-                    (p->truth ? p->truth[i] - out[i] : 0.0f);
+                    (p->truth ? layer_truth(l, p, i) - out[i] : 0.0f);
 }
 
 const layer_type layer_logistic = {

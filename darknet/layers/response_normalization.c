@@ -1,5 +1,8 @@
 /* [normalization]: local response normalisation over channels: y[c] = x[c] * (kappa + alpha * sum of
- * x[i]^2)^-beta, i from c - (size - 1) / 2 to c + size / 2 (Krizhevsky, Sutskever, Hinton, 2012). */
+ * x[i]^2)^-beta, i from c - (size - 1) / 2 to c + size / 2 (Krizhevsky, Sutskever, Hinton, 2012).
+ * Darknet's running sum never takes in channel size / 2 and yet lets it go later, so that all its sums lack
+ * that channel's square; and its gradient leaves out what goes through the sums. Both are kept, for equal
+ * numbers, unless bn=exact asks for the definition and its derivative. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -9,6 +12,7 @@
 typedef struct response {
     int size;
     float alpha, beta, kappa;
+    bool exact;
     int output, norms; /* buffers */
 } response;
 
@@ -17,6 +21,7 @@ static void parse(layer *l, const cfg_section *s, layer_context *context) {
     response *state = l->state = calloc(1, sizeof *state);
     if (!state) return;
     l->out = l->in;
+    state->exact = context->batch_norm_form == BATCH_NORM_EXACT;
     state->size = section_int(s, "size", 5, 1, 1 << 20, d);
     state->alpha = (float)section_number(s, "alpha", .0001, 0.0, 1e6, d);
     state->beta = (float)section_number(s, "beta", .75, -100.0, 100.0, d);
@@ -52,8 +57,9 @@ static void forward(layer *l, const pass *p) {
         const float *x = in + i * (size_t)channels;
         float *norm = norms + i * (size_t)channels, *y = out + i * (size_t)channels;
         windowed_sums(channels, (state->size - 1) / 2, state->size / 2, x, x, norm);
+        float lost = state->exact || state->size / 2 >= channels ? 0.0f : x[state->size / 2];
         for (int c = 0; c < channels; c++) {
-            norm[c] = state->kappa + state->alpha * norm[c];
+            norm[c] = state->kappa + state->alpha * (norm[c] - lost * lost);
             y[c] = x[c] * powf(norm[c], -state->beta);
         }
     }
@@ -69,6 +75,7 @@ static void backward_pixel(const response *state, int channels, const float *x, 
         target[c] = (adds ? target[c] : 0.0f) + delta[c] * power;
         norm[c] = x[c] * power / norm[c];
     }
+    if (!state->exact) return;
     windowed_sums(channels, state->size / 2, (state->size - 1) / 2, delta, norm, sums);
     for (int c = 0; c < channels; c++) target[c] -= 2.0f * state->alpha * state->beta * x[c] * sums[c];
 }

@@ -97,8 +97,7 @@ static void read_common_keys(layer *l, const cfg_section *s, diagnostics *d) {
     l->dont_load = section_flag(s, "dontload", false, d);
     l->dont_load_scales = section_flag(s, "dontloadscales", false, d);
     l->num_load = section_int(s, "numload", 0, 0, 1 << 20, d);
-    float smooth = (float)section_number(s, "smooth", 0.0, 0.0, 1.0, d);
-    if (l->is_loss && smooth > 0.0f) l->net->label_smooth = smooth;
+    l->smooth = (float)section_number(s, "smooth", 0.0, 0.0, 1.0, d);
     for (size_t i = 0; i < l->net->extension_count; i++)
         for (const char *const *key = l->net->extensions[i]->layer_keys; key && *key; key++)
             (void)section_string(s, *key, NULL);
@@ -328,6 +327,7 @@ void network_destroy(network *net) {
     memory_free(net->gradients);
     memory_free(net->arena);
     memory_free(net->packed_weights);
+    class_tree_destroy(net->classes);
     if (net->source && !net->borrows_source) cfg_destroy(net->source);
     free(net->name);
     free(net);

@@ -3,6 +3,7 @@
 #ifndef DARKNET_NETWORK_NETWORK_H
 #define DARKNET_NETWORK_NETWORK_H
 
+#include "config/class_tree.h"
 #include "config/config.h"
 #include "core/error.h"
 #include "layers/layer.h"
@@ -86,7 +87,7 @@ struct network {
     const darknet_extension *const *extensions;
     size_t extension_count;
     struct network_client *client; /* of the C interface, NULL in networks that it did not load */
-    float label_smooth;            /* smooth= of the loss layer: truth * (1 - s) + s / classes */
+    class_tree *classes; /* of a [softmax] with tree=; NULL: none */
 };
 
 typedef struct network_settings {
@@ -150,8 +151,8 @@ void network_forward_observed(network *net, const float *images, size_t batch, l
 void network_forward_batch_statistics(network *net, const float *images, size_t batch);
 
 /* images: [batch][height][width][channels]. The answer stays in the network:
- * network_output_layer(net)->output.data, [batch][outputs], plain, until the next pass. A few images at a time
- * go through all layers, so that what one layer writes is still in cache for the next: the other layers'
+ * network_output_layer(net)->output.data, [batch][outputs], plain, until the next pass. A few images at a
+ * time go through all layers, so that what one layer writes is still in cache for the next: the other layers'
  * outputs are those of the last of these turns. */
 void network_forward(network *net, const float *images, size_t batch);
 
@@ -161,6 +162,9 @@ void network_forward(network *net, const float *images, size_t batch);
  * without. */
 bool network_pack_weights(network *net);
 void network_unpack_weights(network *net);
+/* After a pass, where classes are a tree: the answer's conditional probabilities become absolute ones, those
+ * of inner classes 0. Otherwise nothing. */
+void network_resolve_tree(network *net, size_t batch);
 /* Forward, loss and backward of one pass; gradients are added to. Returns the pass's loss: summed over its
  * images, averaged over the loss layers. truth: [batch][outputs]. */
 double network_train_pass(network *net, const float *images, const float *truth, size_t batch);

@@ -65,6 +65,11 @@ static bool read_lazily(const network *net, int i) {
     return read;
 }
 
+/* No gradient goes on to the inputs. */
+static bool ends_backward(const layer *l) {
+    return l->stop_backward || l->only_forward;
+}
+
 /* Which layers learn, which deltas are wanted, and which layers' backward passes run. */
 static void mark_gradients(network *net) {
     bool *learns = calloc((size_t)net->layer_count, sizeof *learns);   /* it or something before it */
@@ -75,16 +80,16 @@ static void mark_gradients(network *net) {
         for (int j = 0; j < l->parameter_count; j++) l->trains = l->trains || l->parameters[j].gradient;
         if (l->shared) l->trains = layer_gradient(l, "weights") != NULL;
         learns[i] = l->trains;
-        for (int k = 0; k < l->input_count && !l->stop_backward; k++)
+        for (int k = 0; k < l->input_count && !ends_backward(l); k++)
             if (l->inputs[k] >= 0 && learns[l->inputs[k]]) learns[i] = true;
     }
     for (int i = net->layer_count - 1; i >= 0; i--) {
         layer *l = &net->layers[i];
         if (l->is_loss) reached[i] = true;
-        l->propagates = reached[i] && learns[i] && !l->stop_backward;
+        l->propagates = reached[i] && learns[i] && !ends_backward(l);
         for (int k = 0; reached[i] && k < l->input_count; k++) {
             int source = l->inputs[k];
-            if (source < 0 || !learns[source] || l->stop_backward) continue;
+            if (source < 0 || !learns[source] || ends_backward(l)) continue;
             reached[source] = true;
             net->layers[source].wants_delta = true;
         }

@@ -51,6 +51,14 @@ void network_forward(network *net, const float *images, size_t batch) {
     inference_run(&p);
 }
 
+void network_resolve_tree(network *net, size_t batch) {
+    const layer *l = network_output_layer(net);
+    if (!net->classes || net->classes->count != tensor_size(l->out)) return;
+    float *answers = (float *)(uintptr_t)l->output.data; /* the layer's own buffer */
+    for (size_t n = 0; n < batch; n++)
+        class_tree_multiply(net->classes, true, answers + n * net->classes->count);
+}
+
 void network_forward_observed(network *net, const float *images, size_t batch, layer_observer observe,
                               void *user) {
     pass p = make_pass(net, images, batch, false);

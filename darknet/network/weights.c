@@ -52,7 +52,9 @@ static bool in_file(const layer *l, const parameter *p) {
 /* Floats that layer l takes of array p: all, or the share of its first num_load filters. */
 static size_t load_count(const layer *l, const parameter *p) {
     size_t filters = (size_t)l->out.channels;
-    if (l->num_load <= 0 || (size_t)l->num_load >= filters || p->count % filters != 0) return p->count;
+    if (!l->type->takes_numload || l->num_load <= 0 || (size_t)l->num_load >= filters ||
+        p->count % filters != 0)
+        return p->count;
     return p->count / filters * (size_t)l->num_load;
 }
 

@@ -56,6 +56,7 @@ static int rank_of(const float *outputs, int count, int class_index) {
 static bool tally_batch(void *user, const float *images, const int *classes, size_t count) {
     tally *t = user;
     network_forward(t->net, images, count);
+    network_resolve_tree(t->net, count);
     int outputs = network_outputs(t->net);
     const float *answers = network_output_layer(t->net)->output.data;
     for (size_t n = 0; n < count; n++) {

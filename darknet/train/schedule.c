@@ -11,13 +11,13 @@ static double steps_rate(const net_options *o, double batch) {
     return rate;
 }
 
-/* Cosine from the full rate to the smallest in each cycle; cycles grow by the multiplier (Loshchilov and
- * Hutter, SGDR, 2017). */
+/* Cosine from the full rate to the smallest, which the cycle's last update has; cycles grow by the multiplier
+ * (Loshchilov and Hutter, SGDR, 2017). */
 static double cosine_rate(const net_options *o, double batch) {
     double start = 0.0, cycle = (double)(o->sgdr_cycle ? o->sgdr_cycle : o->max_batches);
     if (cycle <= 0.0) return o->learning_rate;
     if (!o->sgdr_cycle && batch >= cycle) return o->sgdr_minimum;
-    while (batch >= start + cycle) {
+    while (batch > start + cycle) {
         start += cycle;
         cycle *= o->sgdr_multiplier;
     }

@@ -4,7 +4,8 @@
 
 #include "network/network.h"
 
-/* The rate of update number `batch` (0 is the first). o->max_batches must be resolved for poly and sgdr. */
+/* The rate at batch number `batch`. Darknet counts an update's own images: its first update is number 1.
+ * o->max_batches must be resolved for poly and sgdr. */
 double schedule_rate(const net_options *o, uint64_t batch);
 
 #endif

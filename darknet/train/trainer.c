@@ -91,7 +91,6 @@ static augmentation training_preparation(const network *net, int classes) {
     a.center = o->center;
     a.mixup = o->mixup;
     a.cutmix = o->cutmix;
-    a.label_smooth = net->label_smooth;
     if (o->label_smooth_eps > 0.0f && classes > 1)
         a.label_smooth = o->label_smooth_eps * (float)classes / (float)(classes - 1);
     return a;
@@ -200,9 +199,9 @@ static double run_update(trainer *t, double *regularizer) {
 
 static bool update(trainer *t) {
     double start = now_seconds(), regularizer = 0.0;
-    /* Darknet counts an update's images before it looks at the schedule: the first update is number 1. */
-    double rate = schedule_rate(&t->net->options, t->net->seen / (uint64_t)t->net->options.batch + 1);
     double loss = run_update(t, &regularizer);
+    /* Darknet counts an update's images before it looks at the schedule: the first update is number 1. */
+    double rate = schedule_rate(&t->net->options, t->net->seen / (uint64_t)t->net->options.batch);
     if (!isfinite(loss + regularizer))
         return error_set(
             t->e, "update %llu: the loss is not a number (rate %g); the last good checkpoint is %s",

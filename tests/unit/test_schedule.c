@@ -56,9 +56,9 @@ static void cosine_with_restarts(void **state) {
     near_to(schedule_rate(&o, 50), .55);
     near_to(schedule_rate(&o, 100), .1);
     o.sgdr_cycle = 10;
-    near_to(schedule_rate(&o, 10), 1); /* the second cycle, 20 long */
+    near_to(schedule_rate(&o, 10), .1); /* the first cycle's last update */
     near_to(schedule_rate(&o, 20), .55);
-    near_to(schedule_rate(&o, 30), 1);
+    near_to(schedule_rate(&o, 31), .1 + .45 * (1 + cos(3.14159265358979 / 40)));
 }
 
 int main(void) {
