@@ -9,6 +9,8 @@
 static const option_spec options[] = {
     {"-round", "MU", "price of a word's squared error, in flips: .1 moves words little, .001 much"},
     {"-snr", "DB", "keep this signal-to-noise ratio of the words over all layers"},
+    {"-drop", "POINTS",
+     "let top-1 of the integer network fall by at most so much on held-out training images"},
     {"-data", "DATA", "weigh errors by the activations and batch norms, then estimate the statistics anew"},
     {"-images", "N", "training images for that (default 4096)"},
     {"-method", "natural|direct|segment|cluster", "orders, solved in turns with the words (default segment)"},
@@ -19,7 +21,7 @@ static const option_spec options[] = {
     OPTION_THREADS,
     OPTION_END};
 static const command_spec spec = {
-    "hd round CFG WEIGHTS OUT -round MU|-snr DB [options]",
+    "hd round CFG WEIGHTS OUT -round MU|-snr DB|-drop POINTS [options]",
     "Rounds each layer's weights to the words whose stream flips fewest bits at a price for their errors: "
     "exact\n"
     "along each lane, in turns with the order of the stream. Writes OUT and its .stream, which holds the "
@@ -73,30 +75,21 @@ static bool prepare(rounding_run *run, const char *weights_path, error *e) {
         return false;
     if (s->method == ORDER_DIRECT && !fold(run, weights_path, e)) return false;
     if (s->method == ORDER_NATURAL && !weight_streams_make_natural(&loaded->streams, e)) return false;
+    if (s->goal == ROUND_BY_DROP)
+        return fisher_information(loaded->net, &loaded->streams, visit_sample, &run->data, s->images,
+                                  &run->importance, e);
     return !s->data_path || squared_effects(loaded->net, &loaded->streams, &run->view, visit_sample,
                                             &run->data, s->images, &run->importance, e);
 }
 
-static bool round_words(rounding_run *run, error *e) {
-    const round_settings *s = run->settings;
-    run->job = (rounding_job){.streams = &run->loaded->streams,
-                              .importance = run->importance.values ? &run->importance : NULL,
-                              .method = s->method,
-                              .by_energy = s->by_energy,
-                              .threads = network_threads(run->loaded->net)};
-    run->mu = s->target;
-    return rounding_job_begin(&run->job, e) &&
-           (s->goal == ROUND_BY_SQNR ? rounding_job_to_sqnr(&run->job, s->target, &run->mu, e)
-                                     : rounding_job_solve(&run->job, s->target, e));
-}
-
-/* The network becomes that of the words, with statistics and activation scales for them. */
-static bool settle(rounding_run *run, error *e) {
+bool round_settle(rounding_run *run, error *e) {
     loaded_network *loaded = run->loaded;
     const round_settings *s = run->settings;
     answers rounded = {0};
     if (!words_into_network(&loaded->streams, NULL, e)) return false;
     if (!s->data_path) return true;
+    free(run->activation_scales);
+    run->activation_scales = NULL;
     if (!fit_statistics(loaded, &run->view, &run->data, s->images, &run->activation_scales, e) ||
         !integer_answers(loaded->net, &run->view, &loaded->streams, run->activation_scales, visit_held_out,
                          &run->data, &rounded, e))
@@ -106,10 +99,30 @@ static bool settle(rounding_run *run, error *e) {
     return true;
 }
 
+static bool round_words(rounding_run *run, error *e) {
+    const round_settings *s = run->settings;
+    run->job = (rounding_job){.streams = &run->loaded->streams,
+                              .importance = run->importance.values ? &run->importance : NULL,
+                              .method = s->method,
+                              .by_energy = s->by_energy,
+                              .by_passes = s->goal == ROUND_BY_DROP,
+                              .threads = network_threads(run->loaded->net)};
+    if (!rounding_job_begin(&run->job, e)) return false;
+    run->mu = s->target;
+    switch (s->goal) {
+    case ROUND_BY_DROP:
+        return round_to_drop(run, e);
+    case ROUND_BY_SQNR:
+        return rounding_job_to_sqnr(&run->job, s->target, &run->mu, e) && round_settle(run, e);
+    default:
+        return rounding_job_solve(&run->job, s->target, e) && round_settle(run, e);
+    }
+}
+
 static bool round_network(const round_settings *settings, const char *weights_path, loaded_network *loaded,
                           error *e) {
     rounding_run run = {.settings = settings, .loaded = loaded};
-    bool good = prepare(&run, weights_path, e) && round_words(&run, e) && settle(&run, e) &&
+    bool good = prepare(&run, weights_path, e) && round_words(&run, e) &&
                 network_save_weights(loaded->net, settings->out, -1, e) &&
                 sidecar_write(settings->out, &loaded->streams, &run.view, run.activation_scales, e) &&
                 round_report(&run, e);
@@ -133,14 +146,20 @@ static bool read_cost(const arguments *a, bool *by_energy) {
 }
 
 static bool read_goal(const arguments *a, round_settings *s) {
-    int goals = option_given(a, "-round") + option_given(a, "-snr");
-    if (goals != 1) {
-        fail("hd round: one of -round MU and -snr DB is wanted");
+    bool by_mu = option_given(a, "-round"), by_sqnr = option_given(a, "-snr"),
+         by_drop = option_given(a, "-drop");
+    if (by_mu + by_sqnr + by_drop != 1) {
+        fail("hd round: one of -round MU, -snr DB and -drop POINTS is wanted");
         return false;
     }
-    s->goal = option_given(a, "-round") ? ROUND_BY_MU : ROUND_BY_SQNR;
+    if (by_drop && !s->data_path) {
+        fail("hd round: -drop needs -data DATA to measure accuracy on");
+        return false;
+    }
+    s->goal = by_mu ? ROUND_BY_MU : by_sqnr ? ROUND_BY_SQNR : ROUND_BY_DROP;
     return option_number(a, "-round", 0.0, 1e12, &s->target) &&
-           option_number(a, "-snr", -100.0, 200.0, &s->target);
+           option_number(a, "-snr", -100.0, 200.0, &s->target) &&
+           option_number(a, "-drop", 0.0, 100.0, &s->target);
 }
 
 static bool read_settings(const arguments *a, round_settings *s) {

@@ -29,6 +29,12 @@ typedef struct rounding_run {
     paired_accuracy accuracy; /* images 0 without data */
 } rounding_run;
 
+/* command_round.c: makes the network that of the words, with statistics and activation scales for them, and
+ * compares its accuracy; without data it only sets the weights. */
+bool round_settle(rounding_run *run, error *e);
+/* round_search.c: the words and orders of the fewest flips whose accuracy falls by at most settings->target
+ * points, the standard error included. Leaves them settled. */
+bool round_to_drop(rounding_run *run, error *e);
 /* round_report.c: recounts OUT from what was written, prints the figures and writes the JSON. */
 bool round_report(const rounding_run *run, error *e);
 

@@ -57,8 +57,12 @@ bool squared_effects(network *net, const weight_streams *s, const network_view *
                      void *user, size_t images, importances *h, error *e) {
     float **power = calloc(s->count + 1, sizeof *power);
     *h = (importances){.values = calloc(s->count + 1, sizeof *h->values), .count = s->count};
-    bool good = (power && h->values) || error_set(e, "out of memory");
-    good = good && measure_input_power(net, s, source, user, images, power, e);
+    if (!power || !h->values) {
+        free(power);
+        importances_free(h);
+        return error_set(e, "out of memory");
+    }
+    bool good = measure_input_power(net, s, source, user, images, power, e);
     for (size_t i = 0; good && i < s->count; i++) {
         const weight_stream *w = &s->items[i];
         h->values[i] = malloc(w->plan.weights * sizeof **h->values);
@@ -70,7 +74,7 @@ bool squared_effects(network *net, const weight_streams *s, const network_view *
         fill(w, &view->description.nodes[w->index], power[i], h->values[i]);
         normalise(h->values[i], w->plan.weights);
     }
-    for (size_t i = 0; power && i < s->count; i++) free(power[i]);
+    for (size_t i = 0; i < s->count; i++) free(power[i]);
     free(power);
     if (!good) importances_free(h);
     return good;

@@ -90,7 +90,13 @@ static json_t *report_of(const rounding_run *run, const round_figures *f) {
     if (!root) return NULL;
     json_object_set_new(root, "method", json_string(order_method_name(run->settings->method)));
     json_object_set_new(root, "cost", json_string(run->settings->by_energy ? "energy" : "flips"));
+    static const char *const goals[] = {
+        [ROUND_BY_MU] = "mu", [ROUND_BY_SQNR] = "sqnr", [ROUND_BY_DROP] = "drop"};
+    json_object_set_new(root, "goal", json_string(goals[run->settings->goal]));
+    json_object_set_new(root, "target", json_real(run->settings->target));
     json_object_set_new(root, "mu", json_real(run->mu));
+    if (run->settings->goal == ROUND_BY_DROP)
+        json_object_set_new(root, "divergence_nats", json_real(f->rounding.weighted_noise));
     json_object_set_new(root, "sqnr_db", finite_json(f->rounding.sqnr_db));
     json_object_set_new(root, "words_moved", json_integer((json_int_t)f->rounding.moved));
     json_object_set_new(root, "flips_per_image_before",

@@ -34,6 +34,12 @@ void importances_free(importances *h);
 bool squared_effects(network *net, const weight_streams *s, const network_view *view, image_source source,
                      void *user, size_t images, importances *h, error *e);
 
+/* ---- fisher.c ---- */
+/* The divergence in nats of the network's answers for one image that a word's squared error brings, about.
+ * The last layer must be a softmax with a loss. */
+bool fisher_information(const network *net, const weight_streams *s, image_source source, void *user,
+                        size_t images, importances *h, error *e);
+
 /* ---- rounding_job.c ---- */
 typedef struct rounding_job {
     weight_streams *streams;       /* words, and the plans' orders, are written */

@@ -52,6 +52,12 @@ for accelerator in os16x16 ws16x16 is16x16-sm; do
     recount $accelerator
     holds "$(flips_of $accelerator) < $(json $accelerator.json 'd["flips_per_image_before"]')"
 done
+# As many points as there are allow anything; the accuracy told is measured on the words written.
+round drop -drop 100 -data tiny.data -images 128
+recount drop
+holds "$(flips_of drop) < $(flips_of segment)"
+[ "$(json drop.json 'd["goal"]')" = drop ] || fail "the report does not name its goal"
+holds "$(json drop.json 'd["accuracy"]["drop_points"]') <= 100 && $(json drop.json 'd["divergence_nats"]') > 0"
 # What was rounded can be rounded on; 0 makes every error free, so that all words become one.
 good "$DARKNET" hd round tiny.cfg mu.3.weights further.weights -round .01 -json further.json
 recount further
@@ -60,6 +66,7 @@ holds "$(flips_of free) == 0"
 
 bad "-round" "$DARKNET" hd round tiny.cfg plain.weights out.weights
 bad "-round" "$DARKNET" hd round tiny.cfg plain.weights out.weights -round 1 -snr 20
+bad "-data" "$DARKNET" hd round tiny.cfg plain.weights out.weights -drop 1
 bad sideways "$DARKNET" hd round tiny.cfg plain.weights out.weights -round 1 -method sideways
 bad money "$DARKNET" hd round tiny.cfg plain.weights out.weights -round 1 -cost money
 bad "90 dB" "$DARKNET" hd round tiny.cfg plain.weights out.weights -snr 90
