@@ -38,6 +38,25 @@ bool visit_dataset(const network *net, const dataset *d, size_t most, image_visi
     return visit_prepared(d, &a, net->pass_batch, most, visit, user, e);
 }
 
+bool visit_sample_of(const network *net, const dataset *d, size_t most, image_visitor visit, void *user,
+                     error *e) {
+    augmentation a = evaluation_preparation(net);
+    data_loader_options o = {
+        .batch = net->pass_batch, .workers = 1, .depth = 3, .shuffle = true, .seed = net->options.seed};
+    size_t left = dataset_count(d);
+    if (most > 0 && most < left) left = most;
+    data_loader *loader = data_loader_create(d, &a, &o, e);
+    if (!loader) return false;
+    const data_batch *batch;
+    while (left > 0 && (batch = data_loader_next(loader))) {
+        size_t count = batch->count < left ? batch->count : left;
+        if (!visit(user, batch->images, batch->labels, count)) break;
+        left -= count;
+    }
+    data_loader_destroy(loader);
+    return true;
+}
+
 typedef struct tally {
     network *net;
     int top;

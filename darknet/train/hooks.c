@@ -31,9 +31,11 @@ static bool visit_images(const darknet_epoch *epoch, const char *which, size_t m
     const dataset *d = strcmp(which, "valid") == 0      ? h->valid
                        : strcmp(which, "held_out") == 0 ? h->held_out
                                                         : NULL;
-    if (strcmp(which, "calibration") == 0) d = h->train;
+    bool sample = strcmp(which, "sample") == 0;
+    if (sample || strcmp(which, "calibration") == 0) d = h->train;
     if (!d) return error_set(e, "there are no \"%s\" images", which);
-    return visit_dataset(h->net, d, most, visit, user, e);
+    return sample ? visit_sample_of(h->net, d, most, visit, user, e)
+                  : visit_dataset(h->net, d, most, visit, user, e);
 }
 
 static void tell_top(const run_hooks *h, const darknet_epoch *epoch, const evaluation *result) {

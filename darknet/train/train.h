@@ -27,6 +27,10 @@ bool visit_dataset(const network *net, const dataset *d, size_t most, image_visi
 bool visit_prepared(const dataset *d, const augmentation *a, size_t pass_batch, size_t most,
                     image_visitor visit, void *user, error *e);
 
+/* The same in a drawn order, by the network's seed: statistics on some of the images are then of all kinds. */
+bool visit_sample_of(const network *net, const dataset *d, size_t most, image_visitor visit, void *user,
+                     error *e);
+
 /* ---- CSV logs (log.c) ---- */
 /* Writes rows of one epoch: lines of that and later epochs (a first field >= epoch) are dropped from an
  * existing file, which must begin with the same heading; `rows` (ending in newlines) are appended. fresh: an

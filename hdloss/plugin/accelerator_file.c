@@ -144,3 +144,24 @@ bool array_model_of(const plugin *p, const network *net, array_model *model, err
     const hdloss_settings *settings = net ? hdloss_settings_of(net) : NULL;
     return array_model_read(p, settings && settings->accelerator[0] ? settings->accelerator : NULL, model, e);
 }
+
+static bool same_accelerator(const hd_accelerator *a, const hd_accelerator *b) {
+    return a->rows == b->rows && a->cols == b->cols && a->dataflow == b->dataflow &&
+           a->weight_bits == b->weight_bits && a->activation_bits == b->activation_bits &&
+           a->representation == b->representation && a->encoding == b->encoding &&
+           a->kernel_orders == b->kernel_orders;
+}
+
+bool array_model_beside(const plugin *p, const network *net, const char *weights_path, array_model *model,
+                        error *e) {
+    hd_stream stream = {0};
+    bool found = false;
+    if (p->chosen) return array_model_of(p, net, model, e);
+    if (!sidecar_read(weights_path, &stream, &found, e)) return false;
+    if (!found) return array_model_of(p, net, model, e);
+    bool good = array_model_read(p, stream.accelerator.name, model, NULL) &&
+                same_accelerator(&model->accelerator, &stream.accelerator);
+    if (!good && (good = array_model_of(p, net, model, e))) model->accelerator = stream.accelerator;
+    hd_stream_free(&stream);
+    return good;
+}

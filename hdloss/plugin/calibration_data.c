@@ -40,21 +40,7 @@ void calibration_data_close(calibration_data *c) {
 
 bool visit_sample(void *user, size_t most, image_visitor visit, void *visit_user, error *e) {
     const calibration_data *c = user;
-    augmentation a = evaluation_preparation(c->net);
-    data_loader_options o = {
-        .batch = c->net->pass_batch, .workers = 1, .depth = 3, .shuffle = true, .seed = c->net->options.seed};
-    size_t left = dataset_count(c->train);
-    if (most > 0 && most < left) left = most;
-    data_loader *loader = data_loader_create(c->train, &a, &o, e);
-    if (!loader) return false;
-    const data_batch *batch;
-    while (left > 0 && (batch = data_loader_next(loader))) {
-        size_t count = batch->count < left ? batch->count : left;
-        if (!visit(visit_user, batch->images, batch->labels, count)) break;
-        left -= count;
-    }
-    data_loader_destroy(loader);
-    return true;
+    return visit_sample_of(c->net, c->train, most, visit, visit_user, e);
 }
 
 bool visit_train(void *user, size_t most, image_visitor visit, void *visit_user, error *e) {

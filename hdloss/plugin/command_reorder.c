@@ -4,35 +4,34 @@
 #include <string.h>
 
 #include "cli/commands.h"
-#include "internal.h"
+#include "command_reorder.h"
 
 static const option_spec options[] = {
-    {"-method", "direct|segment", "direct: folded into plain weights; segment (default): OUT's .stream"},
-    {"-accelerator", "FILE", "the array (default is16x16; a path or a name in cfg/accelerators)"},
+    {"-method", "direct|segment|cluster",
+     "direct: folded into plain weights; segment (default) and cluster: in OUT's .stream"},
+    {"-signs", "folded|segment",
+     "also negate filters: taken back by batch norm, or each segment's own in the .stream"},
+    {"-cost", "flips|energy", "what a flip costs: the same for each bit (default), or the energy table's pJ"},
+    {"-certify", NULL, "also prove how near the orders are to the shortest (a lower bound for each)"},
+    {"-accelerator", "FILE", "the array (default: WEIGHTS' .stream's, or is16x16)"},
     {"-data", "DATA", "also calibrate the integer network's activations, for the .stream"},
     {"-json", "FILE", "also write the report as JSON (\"-\": to standard output)"},
     OPTION_THREADS,
     OPTION_END};
-static const command_spec spec = {
-    "hd reorder CFG WEIGHTS OUT [options]",
-    "Reorders the output channels of each layer. The network computes the same; flips before and after are\n"
-    "counted from the words.",
-    3, 3, options};
+static const command_spec spec = {"hd reorder CFG WEIGHTS OUT [options]",
+                                  "Reorders what each layer streams: output channels where the array holds "
+                                  "inputs, the reduction where it holds\n"
+                                  "outputs; cluster also chooses the channels that share a segment. The "
+                                  "network computes the same; flips before\n"
+                                  "and after are counted from the words.",
+                                  3, 3, options};
 
-static bool write_segment(loaded_network *loaded, const network_view *view, const float *scales,
-                          const char *path, error *e) {
-    return weight_streams_reorder(&loaded->streams, false, network_threads(loaded->net), e) &&
-           network_save_weights(loaded->net, path, -1, e) &&
-           sidecar_write(path, &loaded->streams, view, scales, e);
-}
-
+/* ---- the run ---- */
 /* The sidecar's activation scales, those of -data, or none (*scales NULL). */
-static bool find_scales(const arguments *a, loaded_network *loaded, const network_view *view, float **scales,
-                        error *e) {
-    const hd_stream *from = &loaded->streams.sidecar;
+static bool find_scales(const reordering_run *run, const network_view *view, float **scales, error *e) {
+    const hd_stream *from = &run->loaded->streams.sidecar;
     *scales = NULL;
-    if (option_given(a, "-data"))
-        return (*scales = command_calibrate(loaded, view, option_text(a, "-data"), e)) != NULL;
+    if (run->data_path) return (*scales = command_calibrate(run->loaded, view, run->data_path, e)) != NULL;
     if (!from->activation_scales || from->node_count != hd_integer_scale_count(&view->description))
         return true;
     *scales = malloc(from->node_count * sizeof **scales);
@@ -41,72 +40,108 @@ static bool find_scales(const arguments *a, loaded_network *loaded, const networ
     return true;
 }
 
-static json_t *report_of(const weight_streams *s, const stream_figures *each, const stream_figures *before,
-                         const stream_figures *after, const char *method) {
-    json_t *root = report_streams(s, each, after, true);
-    if (!root) return NULL;
-    double flips = after->flips.flips_per_image
-                       ? (double)before->flips.flips_per_image / (double)after->flips.flips_per_image
-                       : 1.0;
-    double energy =
-        after->energy.datapath_pj > 0.0 ? before->energy.datapath_pj / after->energy.datapath_pj : 1.0;
-    json_object_set_new(root, "method", json_string(method));
-    json_object_set_new(root, "flips_per_image_before",
-                        json_integer((json_int_t)before->flips.flips_per_image));
-    json_object_set_new(root, "flips_ratio", json_real(flips));
-    json_object_set_new(root, "energy_ratio", json_real(energy));
-    return root;
+/* Signs that a sidecar has already belong to its segments. */
+static bool check_signs(const reordering_run *run, error *e) {
+    const weight_streams *s = &run->loaded->streams;
+    if (run->request.method == ORDER_SEGMENT && run->request.signs == SIGNS_KEPT) return true;
+    for (size_t i = 0; i < s->count; i++)
+        if (s->items[i].streamed)
+            return error_set(e, "%s: its .stream has signs of filters, which only -method segment keeps",
+                             run->weights_path);
+    return true;
 }
 
-static bool reorder(const arguments *a, loaded_network *loaded, bool direct, error *e) {
-    const char *out = a->positions[2], *json = option_text(a, "-json");
+static bool write_ordered(reordering_run *run, const network_view *view, const float *scales, error *e) {
+    loaded_network *loaded = run->loaded;
+    return check_signs(run, e) && reorder_streams(&loaded->streams, view, &run->request, run->gains, e) &&
+           network_save_weights(loaded->net, run->out, -1, e) &&
+           sidecar_write(run->out, &loaded->streams, view, scales, e);
+}
+
+static bool certify(reordering_run *run, error *e) {
+    for (size_t i = 0; i < run->written.count; i++) {
+        const weight_stream *w = &run->written.items[i];
+        hd_certificate one;
+        hd_error h = {0};
+        hd_reorder_options o = hd_reorder_defaults();
+        o.threads = run->request.threads;
+        if (!hd_certify_orders(&w->plan, w->streamed ? w->streamed : w->words, &o, &one, &h))
+            return from_hd(&h, e);
+        hd_certificate_add(&run->certificate, &one);
+    }
+    return true;
+}
+
+static bool reorder(reordering_run *run, error *e) {
+    loaded_network *loaded = run->loaded;
+    bool direct = run->request.method == ORDER_DIRECT;
     network_view view = {0};
-    weight_streams written = {0};
-    stream_figures before, after, *each = calloc(loaded->streams.count + 1, sizeof *each);
     float *scales = NULL;
-    int threads = network_threads(loaded->net);
+    int threads = run->request.threads;
     if (direct && loaded->streams.sidecar.layer_count)
         return error_set(e, "%s: has a .stream beside it; direct reordering takes float weights",
-                         a->positions[1]);
-    bool good = each && network_view_create(&view, loaded->net, &loaded->model.accelerator, e) &&
-                find_scales(a, loaded, &view, &scales, e) &&
-                weight_streams_measure(&loaded->streams, threads, NULL, &before, e) &&
-                (direct ? write_direct(loaded->net, &view, &loaded->model, scales, false, out, e)
-                        : write_segment(loaded, &view, scales, out, e)) &&
-                weight_streams_load(&written, loaded->net, out, &loaded->model, e) &&
-                weight_streams_measure(&written, threads, each, &after, e);
-    if (good && !(json && strcmp(json, "-") == 0))
-        printf("%s: %s reordering on %s: flips an image %llu -> %llu (%.3fx fewer), datapath energy %.3f -> "
-               "%.3f uJ (%.3fx less)\n",
-               out, direct ? "direct" : "segment", loaded->model.accelerator.name,
-               (unsigned long long)before.flips.flips_per_image,
-               (unsigned long long)after.flips.flips_per_image,
-               (double)before.flips.flips_per_image /
-                   (double)(after.flips.flips_per_image ? after.flips.flips_per_image : 1),
-               before.energy.datapath_pj * 1e-6, after.energy.datapath_pj * 1e-6,
-               before.energy.datapath_pj / (after.energy.datapath_pj > 0.0 ? after.energy.datapath_pj : 1.0));
-    if (good && json)
-        good =
-            report_write(report_of(&written, each, &before, &after, direct ? "direct" : "segment"), json, e);
-    weight_streams_free(&written);
+                         run->weights_path);
+    run->each = calloc(loaded->streams.count + 1, sizeof *run->each);
+    run->gains = calloc(loaded->streams.count + 1, sizeof *run->gains);
+    bool good = ((run->each && run->gains) || error_set(e, "out of memory")) &&
+                network_view_create(&view, loaded->net, &loaded->model.accelerator, e) &&
+                find_scales(run, &view, &scales, e) &&
+                weight_streams_measure(&loaded->streams, threads, NULL, &run->before, e) &&
+                (direct ? write_direct(loaded->net, &view, &loaded->model, scales, false, run->out, e)
+                        : write_ordered(run, &view, scales, e)) &&
+                weight_streams_load(&run->written, loaded->net, run->out, &loaded->model, e) &&
+                weight_streams_measure(&run->written, threads, run->each, &run->after, e) &&
+                (!run->certify || certify(run, e));
+    if (good && !(run->json && strcmp(run->json, "-") == 0)) reorder_print(run);
+    if (good && run->json) good = report_write(reorder_json(run), run->json, e);
+    weight_streams_free(&run->written);
     network_view_free(&view);
     free(scales);
-    free(each);
+    free(run->each);
+    free(run->gains);
     return good;
+}
+
+/* ---- the command line ---- */
+static bool read_signs(const arguments *a, reorder_request *r) {
+    const char *signs = option_text(a, "-signs");
+    r->signs = SIGNS_KEPT;
+    if (!signs) return true;
+    r->signs = strcmp(signs, "folded") == 0 ? SIGNS_FOLDED : SIGNS_SEGMENT;
+    if (r->signs == SIGNS_SEGMENT && strcmp(signs, "segment") != 0) {
+        fail("-signs: \"%s\" is not one of folded, segment", signs);
+        return false;
+    }
+    if (r->method != ORDER_DIRECT) return true;
+    fail("hd reorder: -signs goes with -method segment or cluster");
+    return false;
+}
+
+static bool read_request(const arguments *a, reorder_request *r) {
+    error e = {0};
+    const char *method = option_given(a, "-method") ? option_text(a, "-method") : "segment";
+    if (strcmp(method, "natural") == 0 || !order_method_parse(method, &r->method, &e)) {
+        fail("-method: \"%s\" is not one of direct, segment, cluster", method);
+        return false;
+    }
+    return read_flip_cost(a, &r->by_energy) && read_signs(a, r);
 }
 
 int hd_reorder_command(plugin *p, int argc, char **argv) {
     arguments a;
     parse_result parsed = arguments_parse(&a, &spec, argc, argv);
     if (parsed != PARSE_OK) return parsed == PARSE_ERROR;
-    const char *method = option_given(&a, "-method") ? option_text(&a, "-method") : "segment";
-    bool direct = strcmp(method, "direct") == 0;
-    if (!direct && strcmp(method, "segment") != 0)
-        return fail("-method: \"%s\" is not one of direct, segment", method);
     loaded_network loaded;
-    if (!command_load(p, &a, &loaded)) return 1;
+    reordering_run run = {.weights_path = a.positions[1],
+                          .out = a.positions[2],
+                          .data_path = option_text(&a, "-data"),
+                          .json = option_text(&a, "-json"),
+                          .certify = option_given(&a, "-certify"),
+                          .loaded = &loaded};
+    if (!read_request(&a, &run.request) || !command_load(p, &a, &loaded)) return 1;
+    run.request.threads = network_threads(loaded.net);
     error e = {0};
-    bool good = reorder(&a, &loaded, direct, &e);
+    bool good = reorder(&run, &e);
     command_unload(&loaded);
     return good ? 0 : fail("%s", e.message);
 }

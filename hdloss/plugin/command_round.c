@@ -137,14 +137,6 @@ static bool round_network(const round_settings *settings, const char *weights_pa
 }
 
 /* ---- the command line ---- */
-static bool read_cost(const arguments *a, bool *by_energy) {
-    const char *cost = option_given(a, "-cost") ? option_text(a, "-cost") : "flips";
-    *by_energy = strcmp(cost, "energy") == 0;
-    if (*by_energy || strcmp(cost, "flips") == 0) return true;
-    fail("-cost: \"%s\" is not one of flips, energy", cost);
-    return false;
-}
-
 static bool read_goal(const arguments *a, round_settings *s) {
     bool by_mu = option_given(a, "-round"), by_sqnr = option_given(a, "-snr"),
          by_drop = option_given(a, "-drop");
@@ -169,7 +161,7 @@ static bool read_settings(const arguments *a, round_settings *s) {
                           .data_path = option_text(a, "-data"),
                           .out = a->positions[2],
                           .json = option_text(a, "-json")};
-    if (!read_goal(a, s) || !read_cost(a, &s->by_energy) || !option_int(a, "-images", 1, 1 << 30, &images))
+    if (!read_goal(a, s) || !read_flip_cost(a, &s->by_energy) || !option_int(a, "-images", 1, 1 << 30, &images))
         return false;
     s->images = (size_t)images;
     if (!option_given(a, "-method") || order_method_parse(option_text(a, "-method"), &s->method, &e))

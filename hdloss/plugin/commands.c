@@ -1,31 +1,14 @@
 /* What the `darknet hd` commands share: loading a network with its streams. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/commands.h"
 #include "internal.h"
 
-static bool same_accelerator(const hd_accelerator *a, const hd_accelerator *b) {
-    return a->rows == b->rows && a->cols == b->cols && a->dataflow == b->dataflow && a->weight_bits == b->weight_bits &&
-           a->activation_bits == b->activation_bits && a->representation == b->representation && a->encoding == b->encoding &&
-           a->kernel_orders == b->kernel_orders;
+bool command_load(plugin *p, const arguments *a, loaded_network *loaded) {
+    return command_load_batch(p, a, 0, loaded);
 }
-
-/* Without -accelerator: the array that the .stream beside the weights was made for, where a file of that name still says so. */
-static bool find_model(plugin *p, const arguments *a, loaded_network *loaded, error *e) {
-    hd_stream stream = {0};
-    bool found = false;
-    if (!option_given(a, "-accelerator") && !sidecar_read(a->positions[1], &stream, &found, e)) return false;
-    array_model own;
-    bool same = found && array_model_read(p, stream.accelerator.name, &own, NULL) &&
-                same_accelerator(&own.accelerator, &stream.accelerator);
-    hd_stream_free(&stream);
-    if (!same) return array_model_of(p, loaded->net, &loaded->model, e);
-    loaded->model = own;
-    return true;
-}
-
-bool command_load(plugin *p, const arguments *a, loaded_network *loaded) { return command_load_batch(p, a, 0, loaded); }
 
 bool command_load_batch(plugin *p, const arguments *a, int pass_batch, loaded_network *loaded) {
     *loaded = (loaded_network){0};
@@ -40,11 +23,19 @@ bool command_load_batch(plugin *p, const arguments *a, int pass_batch, loaded_ne
     network_settings settings = {.threads = threads, .pass_batch = pass_batch};
     loaded->net = command_network(&shell, a->positions[0], &settings);
     if (!loaded->net) return false;
-    if (network_load_weights(loaded->net, a->positions[1], false, NULL, &e) && find_model(p, a, loaded, &e) &&
+    if (network_load_weights(loaded->net, a->positions[1], false, NULL, &e) && array_model_beside(p, loaded->net, a->positions[1], &loaded->model, &e) &&
         weight_streams_load(&loaded->streams, loaded->net, a->positions[1], &loaded->model, &e))
         return true;
     command_unload(loaded);
     fail("%s", e.message);
+    return false;
+}
+
+bool read_flip_cost(const arguments *a, bool *by_energy) {
+    const char *cost = option_given(a, "-cost") ? option_text(a, "-cost") : "flips";
+    *by_energy = strcmp(cost, "energy") == 0;
+    if (*by_energy || strcmp(cost, "flips") == 0) return true;
+    fail("-cost: \"%s\" is not one of flips, energy", cost);
     return false;
 }
 
@@ -76,8 +67,8 @@ bool data_images_visit(void *user, size_t most, image_visitor visitor, void *vis
 float *command_calibrate(loaded_network *loaded, const network_view *view, const char *data_path, error *e) {
     data_images images;
     if (!data_images_open(&images, loaded->net, data_path, e)) return NULL;
-    float *scales =
-        calibrate_activations(loaded->net, view, loaded->model.accelerator.activation_bits, data_images_visit, &images, e);
+    float *scales = calibrate_activations(loaded->net, view, loaded->model.accelerator.activation_bits,
+                                          data_images_visit, &images, e);
     data_images_close(&images);
     return scales;
 }

@@ -39,13 +39,8 @@ void epoch_report_free(epoch_report *r) {
 }
 
 /* ---- accuracy ---- */
-typedef struct epoch_source {
-    const darknet_epoch *epoch;
-    const char *which;
-} epoch_source;
-
-static bool visit(void *user, size_t most, image_visitor visitor, void *visit_user, error *e) {
-    const epoch_source *s = user;
+bool visit_epoch_images(void *user, size_t most, image_visitor visitor, void *visit_user, error *e) {
+    const epoch_images *s = user;
     return s->epoch->visit_images(s->epoch, s->which, most, visitor, visit_user, e);
 }
 
@@ -53,20 +48,20 @@ static bool measure_accuracy(network *net, const darknet_epoch *epoch, epoch_rep
                              error *e) {
     network_view view;
     if (!network_view_create(&view, net, &r->streams.model.accelerator, e)) return false;
-    epoch_source calibration = {epoch, "calibration"}, valid = {epoch, "valid"},
+    epoch_images calibration = {epoch, "calibration"}, valid = {epoch, "valid"},
                  held_out = {epoch, "held_out"};
     evaluation result;
     r->activation_scales = calibrate_activations(net, &view, r->streams.model.accelerator.activation_bits,
-                                                 visit, &calibration, e);
+                                                 visit_epoch_images, &calibration, e);
     hd_integer_network *integer =
         r->activation_scales ? make_integer_network(&view, &r->streams, r->activation_scales, e) : NULL;
     bool good = integer != NULL;
     if (good && !isnan(epoch->valid_top1)) {
-        good = evaluate_integer(integer, net, visit, &valid, 5, &result, e);
+        good = evaluate_integer(integer, net, visit_epoch_images, &valid, 5, &result, e);
         columns[INT8_TOP1] = good ? result.top1 : NAN;
     }
     if (good && !isnan(epoch->held_out_top1)) {
-        good = evaluate_integer(integer, net, visit, &held_out, 5, &result, e);
+        good = evaluate_integer(integer, net, visit_epoch_images, &held_out, 5, &result, e);
         columns[HELD_OUT_INT8] = good ? result.top1 : NAN;
     }
     hd_integer_network_destroy(integer);

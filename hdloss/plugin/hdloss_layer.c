@@ -72,6 +72,8 @@ static void read_settings(hdloss_settings *s, option_reader *r) {
     s->train_mu = read_number(r, "train_mu", 0.0, 0.0, 1e12);
     s->trellis_every = (int)read_number(r, "trellis_every", 8.0, 1.0, 1e6);
     s->pull = read_number(r, "pull", 0.0, 0.0, 1e6);
+    s->round_mu = read_number(r, "round_mu", 0.0, 0.0, 1e12);
+    s->round_every = (int)read_number(r, "round_every", 1, 1, 1e6);
     const char *accelerator = r->option(r->section, "accelerator");
     if (accelerator) (void)snprintf(s->accelerator, sizeof s->accelerator, "%s", accelerator);
 }

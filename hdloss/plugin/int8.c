@@ -129,7 +129,7 @@ bool plugin_evaluate_int8(plugin *p, network *net, const char *weights_path, con
     hd_integer_network *integer = NULL;
     set_source source = {.net = net, .set = d};
     integer_records records = {.keep_logits = logits_path != NULL};
-    bool good = array_model_of(p, net, &model, e) &&
+    bool good = array_model_beside(p, net, weights_path, &model, e) &&
                 weight_streams_load(&streams, net, weights_path, &model, e) &&
                 network_view_create(&view, net, &model.accelerator, e) &&
                 (scales = scales_of(net, &view, &streams, calibration, e)) &&

@@ -31,6 +31,9 @@ bool from_hd(const hd_error *h, error *e); /* copies the sentence, returns false
 bool array_model_read(const plugin *p, const char *name, array_model *model, error *e);
 /* The command line's, the [hdloss] accelerator of the network, or the default. */
 bool array_model_of(const plugin *p, const network *net, array_model *model, error *e);
+/* The array that the .stream beside the weights was made for: the file of its name where that still says so, else with the network's
+ * energy table. The command line's beats both; without a .stream as array_model_of. */
+bool array_model_beside(const plugin *p, const network *net, const char *weights_path, array_model *model, error *e);
 
 /* ---- weight_streams.c: a network's layers with weights as words and plans on one accelerator ---- */
 typedef struct weight_stream {
@@ -40,6 +43,8 @@ typedef struct weight_stream {
     hd_plan plan;     /* with the orders of the export, if any */
     int8_t *words;    /* in the tensor's order */
     int8_t *streamed; /* words times signs: what is counted; NULL: words */
+    int8_t *signs;    /* [sign_sets][filters], as in the sidecar; NULL: none */
+    size_t sign_sets;
     float *scales;
     double emphasis; /* hd_lambda= */
     double mean_popcount; /* ones of an activation byte that the layer reads; negative: not measured, the table's assumption */
@@ -140,6 +145,8 @@ typedef struct hdloss_settings {
     hd_surrogate surrogate;
     reorder_method reorder;
     int reorder_every;      /* the loss follows segment orders, solved anew every so many epochs; 0: the natural order */
+    double round_mu;        /* checkpoints are also written rounded at this price of an error; 0: not */
+    int round_every;        /* in every so manieth epoch, and at the end */
     double train_mu;        /* the forward pass uses trellis-rounded words, see trained_words.h; 0: the float weights */
     int trellis_every;      /* new words every so many updates */
     double pull;            /* of the float weights towards their words */
@@ -165,6 +172,12 @@ typedef struct epoch_report {
     float *activation_scales; /* NULL when there were no images */
 } epoch_report;
 void epoch_report_free(epoch_report *r); /* accepts NULL */
+/* An image_source: the images that an epoch was evaluated on, see darknet_epoch. */
+typedef struct epoch_images {
+    const darknet_epoch *epoch;
+    const char *which;
+} epoch_images;
+bool visit_epoch_images(void *epoch_images, size_t most, image_visitor visitor, void *visit_user, error *e);
 extern const char *const plugin_columns[];
 bool plugin_on_epoch(void *user, network *net, const darknet_epoch *epoch, const char *log_path, double *columns, error *e);
 bool plugin_on_checkpoint(void *user, network *net, const darknet_checkpoint *checkpoint, error *e);
@@ -182,6 +195,8 @@ bool report_write(json_t *report, const char *path, error *e);
 
 /* ---- commands (commands.c: what they share) ---- */
 #include "cli/arguments.h"
+/* -cost flips|energy, flips when it is not given. Says on stderr what is wrong. */
+bool read_flip_cost(const arguments *a, bool *by_energy);
 typedef struct loaded_network {
     network *net;
     array_model model;

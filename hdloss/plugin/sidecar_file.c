@@ -34,6 +34,15 @@ static bool payload_crc(const char *weights_path, uint32_t *crc, error *e) {
     return true;
 }
 
+static bool add_signs(hd_stream_layer *out, const weight_stream *w) {
+    size_t count = w->sign_sets * w->shape.filters;
+    out->signs = malloc(count);
+    if (!out->signs) return false;
+    memcpy(out->signs, w->signs, count);
+    out->sign_sets = w->sign_sets;
+    return true;
+}
+
 static bool fill(hd_stream *out, const weight_streams *s, error *e) {
     hd_error h = {0};
     out->accelerator = s->model.accelerator;
@@ -46,6 +55,7 @@ static bool fill(hd_stream *out, const weight_streams *s, error *e) {
         if (!hd_stream_layer_set(&out->layers[i], w->index, &w->plan, w->words, w->scales, &h))
             return from_hd(&h, e);
         out->layer_count = i + 1;
+        if (w->signs && !add_signs(&out->layers[i], w)) return error_set(e, "out of memory");
     }
     return true;
 }

@@ -97,7 +97,10 @@ static bool take_from_sidecar(weight_stream *w, const hd_stream_layer *from, boo
     w->plan = ordered;
     if (from->sign_sets == 0) return true;
     w->streamed = malloc(w->plan.weights);
-    if (!w->streamed) return error_set(e, "out of memory");
+    w->signs = malloc(from->sign_sets * w->shape.filters);
+    if (!w->streamed || !w->signs) return error_set(e, "out of memory");
+    memcpy(w->signs, from->signs, from->sign_sets * w->shape.filters);
+    w->sign_sets = from->sign_sets;
     return hd_stream_layer_streamed_words(from, &w->plan, w->streamed, &h) || from_hd(&h, e);
 }
 
@@ -159,6 +162,7 @@ void weight_streams_free(weight_streams *s) {
         hd_plan_free(&s->items[i].plan);
         free(s->items[i].words);
         free(s->items[i].streamed);
+        free(s->items[i].signs);
         free(s->items[i].scales);
     }
     free(s->items);
@@ -173,7 +177,9 @@ bool weight_streams_make_natural(weight_streams *s, error *e) {
         if (!hd_plan_set_orders(&w->plan, NULL, &h) || !hd_plan_set_lane_channels(&w->plan, NULL, &h))
             return from_hd(&h, e);
         free(w->streamed);
-        w->streamed = NULL;
+        free(w->signs);
+        w->streamed = w->signs = NULL;
+        w->sign_sets = 0;
     }
     return true;
 }

@@ -127,12 +127,18 @@ def read_stream(path):
         axis = filters // plan_groups if by_output else channels // groups
         length = channels // groups * size * size if by_output else filters // groups
         orders = plan_groups * -(-axis // rows) * (size * size if not by_output and not shared else 1)
-        extra = ""
+        extra, lanes = "", numpy.arange(axis)
         for flag, name, number, width in ((1, "orders", orders, length), (2, "lanes", plan_groups, axis)):
             if present & flag:
                 table = read_permutations(stream, number, width)
+                lanes = table[0] if flag == 2 else lanes
                 extra += "%s %d %d\n%s\n" % (name, number, width, " ".join(map(str, table.ravel())))
-        assert sign_sets == 0
+        if sign_sets:  # of ungrouped layers here: a filter's sign, in the segment of the input channel
+            bits = numpy.unpackbits(stream.array("<u1", (sign_sets * filters + 7) // 8), bitorder="little")
+            signs = 1 - 2 * bits[:sign_sets * filters].astype(int).reshape(sign_sets, filters)
+            segment = numpy.empty(axis, int)
+            segment[lanes] = numpy.arange(axis) // rows if sign_sets > 1 else 0
+            words = (words.reshape(filters, axis, -1) * signs[segment].T[:, :, None]).reshape(filters, -1)
         layers[index] = words, extra
     assert stream.at + (5 * nodes if with_scales else 0) == len(stream.data), "%s: another length was expected" % path
     return layers
