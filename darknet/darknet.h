@@ -47,9 +47,9 @@ DARKNET_API void rgbgr_image(image im);
 
 /* ---- networks ---- */
 
-/* Builds the network of a cfg file, with the weights unless weights_file is NULL or "". clear: images seen are 0
- * afterwards, and a weight file that ends at a layer's border is taken (darknet_last_notes says which layers
- * kept their initial values); without it such a file is an error. NULL on failure. */
+/* Builds the network of a cfg file, with the weights unless weights_file is NULL or "". clear: images seen
+ * are 0 afterwards, and a weight file that ends at a layer's border is taken (darknet_last_notes says which
+ * layers kept their initial values); without it such a file is an error. NULL on failure. */
 DARKNET_API network *load_network(const char *cfg_file, const char *weights_file, int clear);
 DARKNET_API void free_network(network *net); /* takes NULL */
 
@@ -120,7 +120,8 @@ DARKNET_API void free_ptrs(void **ptrs, int n); /* frees n pointers and the arra
 /* ---- names that Darknet's own ctypes clients look up when they start (other_names.c) ---- */
 
 /* load_network, then set_batch_network. */
-DARKNET_API network *load_network_custom(const char *cfg_file, const char *weights_file, int clear, int batch);
+DARKNET_API network *load_network_custom(const char *cfg_file, const char *weights_file, int clear,
+                                         int batch);
 DARKNET_API void free_network_ptr(network *net);
 DARKNET_API float *network_predict_ptr(network *net, float *input);
 DARKNET_API float *network_predict_image_letterbox(network *net, image im);

@@ -13,6 +13,8 @@
 #include "core/random.h"
 #include "train/optimizer.h"
 
+enum { MOST_PASSES = 100000 };
+
 static const option_spec options[] = {{"-train", NULL, "whole training steps instead of inference"},
                                       {"-batch", "N", "images a pass (default: 1; training: the cfg's)"},
                                       {"-hdloss", "L", "with the bit-flip loss at this lambda"},
@@ -102,15 +104,14 @@ static bool report(const arguments *a, const network *net, const double *seconds
 
 static bool measure(const arguments *a, network *net, size_t tics, double least_seconds, error *e) {
     bench b;
-    enum { MOST = 100000 };
-    double *seconds = malloc(MOST * sizeof *seconds);
+    double *seconds = malloc(MOST_PASSES * sizeof *seconds);
     bool good = bench_open(&b, net, e) && seconds;
     if (good) {
         if (!net->training) (void)network_pack_weights(net);
         for (int i = 0; i < 2; i++) (void)bench_once(&b);
         size_t count = 0;
         double total = 0.0;
-        while (count < MOST && (count < tics || total < least_seconds))
+        while (count < MOST_PASSES && (count < tics || total < least_seconds))
             total += seconds[count++] = bench_once(&b);
         qsort(seconds, count, sizeof *seconds, ascending);
         good = report(a, net, seconds, count, e);
@@ -126,8 +127,9 @@ int command_speed(program *p, int argc, char **argv) {
     if (parsed != PARSE_OK) return parsed == PARSE_ERROR;
     network_settings settings = {.training = option_given(&a, "-train")};
     double seconds = 3.0, lambda = 0.0;
-    int tics = a.position_count > 1 ? atoi(a.positions[1]) : 10;
-    if (tics < 1) return fail("\"%s\" is no number of passes", a.positions[1]);
+    int tics = 10;
+    if (a.position_count > 1 && !whole_number(a.positions[1], 1, MOST_PASSES, &tics))
+        return fail("\"%s\" is no number of passes from 1 to %d", a.positions[1], MOST_PASSES);
     if (!command_threads(&a, &settings.threads) ||
         !option_int(&a, "-batch", 1, 1 << 16, &settings.pass_batch) ||
         !option_number(&a, "-seconds", 0, 3600, &seconds) || !option_number(&a, "-hdloss", 0, 1e9, &lambda))

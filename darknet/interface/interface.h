@@ -8,6 +8,10 @@
 #include "network/network.h"
 #include "train/optimizer.h"
 
+/* What load_network registers (absent.c). */
+enum { INTERFACE_EXTENSIONS = 1 };
+extern const darknet_extension *const interface_extensions[INTERFACE_EXTENSIONS];
+
 /* This thread's sentence, emptied: every public function that can fail begins with it. */
 error *interface_begin(void);
 /* This thread's notes, emptied. A line is added with its newline before it where it is not the first. */

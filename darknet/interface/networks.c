@@ -1,6 +1,6 @@
 /* The C interface's networks: loading, inference, weight files. A network is loaded with memory for passes of
  * one image; memory for other batches, and for training, is planned when such a pass comes. */
-#include <limits.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,7 +45,10 @@ network *load_network(const char *cfg_file, const char *weights_file, int clear)
         return NULL;
     }
     diagnostics *d = diagnostics_create();
-    network_settings settings = {.pass_batch = 1};
+    network_settings settings = {.pass_batch = 1,
+                                 .threads = omp_get_max_threads(),
+                                 .extensions = interface_extensions,
+                                 .extension_count = INTERFACE_EXTENSIONS};
     network *net = d ? network_create(cfg_file, &settings, d, e) : NULL;
     if (!d) error_set(e, "%s: out of memory", cfg_file);
     if (net && !fill(net, weights_file, clear != 0, e)) {

@@ -159,6 +159,29 @@ static void each_thread_has_its_error(void **state) {
     free_network(net);
 }
 
+/* What the bit-flip extension adds to a cfg changes nothing where the extension is not. */
+static void sections_of_an_absent_extension_pass_through(void **state) {
+    (void)state;
+    network *plain = load("", classes);
+    network *with =
+        load("hdloss=2\n", "[convolutional]\nfilters=3\nsize=1\nactivation=linear\nhd_lambda=2\n[avgpool]\n"
+                           "[softmax]\n[hdloss]\nlambda=3\n");
+    float input[2 * PIXELS], truth[3] = {0, 1, 0}, *row = input, *truth_row = truth;
+    fill(input, 2 * PIXELS);
+    struct data d = {.X = {1, 2 * PIXELS, &row}, .y = {1, 3, &truth_row}};
+    network *both[2] = {plain, with};
+    float answers[2][3], losses[2];
+    for (int i = 0; i < 2; i++) {
+        set_batch_network(both[i], 1);
+        for (int k = 0; k < 4; k++) losses[i] = train_network(both[i], d);
+        memcpy(answers[i], network_predict(both[i], input), sizeof answers[i]);
+    }
+    assert_true(losses[0] == losses[1]);
+    assert_memory_equal(answers[0], answers[1], sizeof answers[0]);
+    free_network(plain);
+    free_network(with);
+}
+
 static void nothing_is_an_error_not_a_crash(void **state) {
     (void)state;
     assert_null(load_network(NULL, NULL, 0));
@@ -180,9 +203,11 @@ static void nothing_is_an_error_not_a_crash(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(spatial_answers_are_planes), cmocka_unit_test(mean_and_deviation_are_the_network_s),
-        cmocka_unit_test(memory_comes_when_it_is_needed), cmocka_unit_test(each_thread_has_its_error),
-        cmocka_unit_test(nothing_is_an_error_not_a_crash)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(spatial_answers_are_planes),
+                                       cmocka_unit_test(mean_and_deviation_are_the_network_s),
+                                       cmocka_unit_test(memory_comes_when_it_is_needed),
+                                       cmocka_unit_test(each_thread_has_its_error),
+                                       cmocka_unit_test(sections_of_an_absent_extension_pass_through),
+                                       cmocka_unit_test(nothing_is_an_error_not_a_crash)};
     return cmocka_run_group_tests_name("the C interface", tests, NULL, NULL);
 }
