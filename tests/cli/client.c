@@ -120,6 +120,8 @@ int main(int argc, char **argv) {
     network *net = load_network(argv[2], argv[3], 0);
     if (!net || !meta.names) {
         fprintf(stderr, "client: %s\n", darknet_last_error());
+        free_network(net);
+        free_ptrs((void **)meta.names, meta.classes);
         return 1;
     }
     for (int i = 5; i < argc; i++) classify(net, meta, atoi(argv[4]), argv[i]);
