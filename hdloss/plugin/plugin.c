@@ -68,6 +68,7 @@ const plugin_command *plugin_commands(void) {
         {"reorder", "reorder a checkpoint's weights for fewer flips", hd_reorder_command},
         {"round", "round weights to words that flip few bits, without training", hd_round_command},
         {"calibrate", "estimate batch-norm statistics anew for rounded words", hd_calibrate_command},
+        {"compare", "post-training methods side by side, over arrays and encodings", hd_compare_command},
         {"export", "write the integer network: words as they stream, scales, orders", hd_export_command},
         {"run", "run an export", hd_run_command},
         {NULL, NULL, NULL}};
