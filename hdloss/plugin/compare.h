@@ -12,7 +12,7 @@ typedef struct compare_settings {
     double sqnrs_db[COMPARE_MOST_SQNRS]; /* of trellis rounding, beside the words of plain rounding */
     int sqnr_count;
     bool both_representations, both_encodings; /* or the accelerator's own alone */
-    bool quick;                                /* no perturbation in the path solver */
+    bool thorough;                             /* the full budgets of perturbations and exchanges */
     const char *data_path;                     /* NULL: no accuracies */
     size_t images;                             /* for batch-norm statistics */
 } compare_settings;

@@ -14,7 +14,7 @@ static double ratio(uint64_t before, uint64_t after) {
 static const char *kind_of(const weight_stream *w, char *text, size_t bytes) {
     darknet_layer_info info;
     layer_get_info(w->layer, &info);
-    (void)snprintf(text, bytes, "%.9s %zux%zu%s", info.type, w->shape.size, w->shape.size,
+    (void)snprintf(text, bytes, "%.4s %zux%zu%s", info.type, w->shape.size, w->shape.size,
                    w->plan.depthwise ? " depthwise" : "");
     return text;
 }

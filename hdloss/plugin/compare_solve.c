@@ -75,7 +75,11 @@ static compare_entry *add_entry(comparison *c, const weight_streams *s, order_me
 static hd_reorder_options options_of(const comparison *c) {
     hd_reorder_options o = hd_reorder_defaults();
     o.threads = network_threads(c->loaded->net);
-    if (c->settings->quick) o.path.kicks_per_point = 0;
+    if (!c->settings->thorough) {
+        o.path.kicks_per_point = 0;
+        o.path.bound_steps = 100;
+        o.exchanges_per_channel = 2;
+    }
     return o;
 }
 
@@ -114,7 +118,8 @@ static bool run_orders(comparison *c, weight_streams *s, error *e) {
     hd_reorder_options o = options_of(c);
     for (int order = 0; order < ORDER_METHOD_COUNT; order++) {
         if (!weight_streams_make_natural(s, e)) return false;
-        if (order == ORDER_DIRECT && !streams_reorder_direct(s, &c->view, c->settings->quick, o.threads, e))
+        if (order == ORDER_DIRECT &&
+            !streams_reorder_direct(s, &c->view, !c->settings->thorough, o.threads, e))
             return false;
         bool own_orders = order == ORDER_SEGMENT || order == ORDER_CLUSTER;
         for (size_t i = 0; own_orders && i < s->count; i++)
@@ -137,7 +142,7 @@ static bool run_trellis(comparison *c, weight_streams *s, double sqnr_db, error 
                         .importance = c->importance.values ? &c->importance : NULL,
                         .method = ORDER_SEGMENT,
                         .threads = network_threads(c->loaded->net),
-                        .quick = c->settings->quick};
+                        .quick = !c->settings->thorough};
     hd_rounding rounding;
     bool good = weight_streams_make_natural(s, e) && rounding_job_begin(&job, e) &&
                 rounding_job_to_sqnr(&job, sqnr_db, &mu, e) && rounding_job_measure(&job, NULL, &rounding, e);

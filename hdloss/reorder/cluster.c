@@ -15,10 +15,9 @@ typedef struct attempt {
     uint64_t cost;
 } attempt;
 
-static uint64_t cost_of(const hd_flips *flips, const uint32_t bit_costs[HD_MAXIMUM_BITS]) {
-    uint64_t cost = 0;
-    for (int bit = 0; bit < HD_MAXIMUM_BITS; bit++) cost += bit_costs[bit] * flips->operand_flips_by_bit[bit];
-    return cost;
+static uint64_t cost_of(const hd_plan *plan, const hd_flips *flips, const hd_reorder_options *options) {
+    hd_cost_groups groups = hd_cost_groups_on(&plan->accelerator, options->bit_costs);
+    return hd_cost_of_flips(&groups, options->bit_costs, flips);
 }
 
 /* Solves the plan's orders and sets and counts them. */
@@ -28,7 +27,7 @@ static bool solve(attempt *a, const int8_t *words, const hd_reorder_options *opt
         !hd_plan_set_orders(&a->plan, a->orders, error) ||
         !hd_count_flips(&a->plan, words, options->threads, flips, error))
         return false;
-    a->cost = cost_of(flips, options->bit_costs);
+    a->cost = cost_of(&a->plan, flips, options);
     return true;
 }
 

@@ -216,7 +216,7 @@ bool hd_reorder_direct(const hd_network *network, const hd_accelerator *accelera
         return hd_fail(error, "%d threads for a reordering: at least 1", options->threads);
     if (!hd_accelerator_validate(accelerator, error)) return false;
     joint q = {.network = network, .accelerator = accelerator, .options = options};
-    q.groups = hd_cost_groups_of(options->bit_costs);
+    q.groups = hd_cost_groups_on(accelerator, options->bit_costs);
     bool done = find_orders(&q, orders, error);
     for (size_t i = 0; q.patterns && i < q.ties.node_count; i++) free(q.patterns[i]);
     for (size_t i = 0; q.solved && i < q.ties.variable_count; i++) free(q.solved[i]);

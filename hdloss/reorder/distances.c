@@ -19,6 +19,25 @@ hd_cost_groups hd_cost_groups_of(const uint32_t bit_costs[HD_MAXIMUM_BITS]) {
     return groups;
 }
 
+hd_cost_groups hd_cost_groups_on(const hd_accelerator *accelerator,
+                                 const uint32_t bit_costs[HD_MAXIMUM_BITS]) {
+    hd_cost_groups groups = hd_cost_groups_of(bit_costs);
+    bool equal = accelerator->encoding == HD_BUS_INVERT;
+    for (int bit = 1; bit < accelerator->weight_bits; bit++) equal = equal && bit_costs[bit] == bit_costs[0];
+    if (!equal) return groups;
+    groups.invert_lines = (uint32_t)accelerator->weight_bits + 1;
+    groups.invert_cost = bit_costs[0];
+    return groups;
+}
+
+uint64_t hd_cost_of_flips(const hd_cost_groups *groups, const uint32_t bit_costs[HD_MAXIMUM_BITS],
+                          const hd_flips *flips) {
+    if (groups->invert_lines) return groups->invert_cost * flips->flips;
+    uint64_t cost = 0;
+    for (int bit = 0; bit < HD_MAXIMUM_BITS; bit++) cost += bit_costs[bit] * flips->operand_flips_by_bit[bit];
+    return cost;
+}
+
 hd_distance_row_function *hd_distance_row(void) {
 #if defined(__x86_64__)
     switch (hd_isa_best()) {

@@ -4,13 +4,24 @@
 
 #include "reordering.h"
 
-/* Bits that cost the same, as one mask over four words. */
+/* Bits that cost the same, as one mask over four words. Or, on wires with bus-invert coding, flips of words
+ * that may be sent inverted: d, or invert_lines - d where that is less, for d bits that differ. */
 typedef struct hd_cost_groups {
     unsigned count;
     uint32_t masks[HD_MAXIMUM_BITS], costs[HD_MAXIMUM_BITS];
+    uint32_t invert_lines,
+        invert_cost; /* wires with the invert line, and what a flip costs; 0: no bus-invert */
 } hd_cost_groups;
 
 hd_cost_groups hd_cost_groups_of(const uint32_t bit_costs[HD_MAXIMUM_BITS]);
+/* The same for an accelerator's encoding. Costs that differ by bit are those of the PE's operands, behind the
+ * decoder, where no encoding shows; equal ones are of flips on the wires. */
+hd_cost_groups hd_cost_groups_on(const hd_accelerator *accelerator,
+                                 const uint32_t bit_costs[HD_MAXIMUM_BITS]);
+
+/* What counted flips cost by these groups, which are of the same bit costs. */
+uint64_t hd_cost_of_flips(const hd_cost_groups *groups, const uint32_t bit_costs[HD_MAXIMUM_BITS],
+                          const hd_flips *flips);
 
 /* Adds to row[j], for each j < count, the cost of the bits in which four words `own` differ from words[j].
  * Equal at all levels of instruction sets. */

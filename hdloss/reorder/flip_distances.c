@@ -15,19 +15,23 @@ static bool add(const hd_distance_source *source, size_t order, size_t first, si
     return true;
 }
 
-static void fill_pairs(const uint32_t bit_costs[HD_MAXIMUM_BITS], uint32_t *pair_costs) {
+static void fill_pairs(const hd_cost_groups *groups, const uint32_t bit_costs[HD_MAXIMUM_BITS],
+                       uint32_t *pair_costs) {
     for (unsigned a = 0; a < PATTERNS; a++)
         for (unsigned b = 0; b < PATTERNS; b++) {
             uint32_t cost = 0;
             for (unsigned bit = 0; bit < HD_MAXIMUM_BITS; bit++)
                 if ((a ^ b) >> bit & 1) cost += bit_costs[bit];
+            uint32_t most = groups->invert_lines * groups->invert_cost;
+            if (2 * cost > most && most > 0)
+                cost = most > cost ? most - cost : 0; /* patterns of more bits than words have */
             pair_costs[a * PATTERNS + b] = cost;
         }
 }
 
 bool hd_flip_distances_init(hd_flip_distances *flips, const hd_plan *plan, const int8_t *words,
                             const uint32_t bit_costs[HD_MAXIMUM_BITS], hd_error *error) {
-    *flips = (hd_flip_distances){.groups = hd_cost_groups_of(bit_costs)};
+    *flips = (hd_flip_distances){.groups = hd_cost_groups_on(&plan->accelerator, bit_costs)};
     flips->patterns = malloc(plan->weights);
     flips->pair_costs = malloc(sizeof(uint32_t[PATTERNS * PATTERNS]));
     if (!flips->patterns || !flips->pair_costs) {
@@ -36,7 +40,7 @@ bool hd_flip_distances_init(hd_flip_distances *flips, const hd_plan *plan, const
     }
     hd_encode_words(words, plan->weights, plan->accelerator.weight_bits, plan->accelerator.representation,
                     flips->patterns);
-    fill_pairs(bit_costs, flips->pair_costs);
+    fill_pairs(&flips->groups, bit_costs, flips->pair_costs);
     flips->source = (hd_distance_source){plan, flips->patterns, flips->pair_costs, flips, add};
     return true;
 }

@@ -189,9 +189,8 @@ static bool recount(turn_state *t, const signing *s, const int8_t *words, hd_err
     if (!hd_plan_set_orders(&t->plan, t->orders, error) ||
         !hd_count_flips(&t->plan, t->streamed, s->options->threads, &flips, error))
         return false;
-    t->cost = 0;
-    for (int bit = 0; bit < HD_MAXIMUM_BITS; bit++)
-        t->cost += s->options->bit_costs[bit] * flips.operand_flips_by_bit[bit];
+    hd_cost_groups groups = hd_cost_groups_on(&t->plan.accelerator, s->options->bit_costs);
+    t->cost = hd_cost_of_flips(&groups, s->options->bit_costs, &flips);
     return true;
 }
 

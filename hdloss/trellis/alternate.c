@@ -1,6 +1,8 @@
 /* Reordering and rounding in turn, and the price of an error that keeps a given signal-to-noise ratio. */
 #include "rounding.h"
 
+#include "trellis/chain.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +18,12 @@ static bool recount(const hd_round_layer *layer, double mu, int threads, double 
     if (!hd_count_flips(layer->plan, layer->words, threads, &flips, error) ||
         !hd_measure_rounding(layer, &rounding, error))
         return false;
+    hd_chain_costs costs;
     double cost = 0;
+    hd_chain_costs_init(&costs, &layer->plan->accelerator, layer->bit_costs);
     for (int bit = 0; bit < HD_MAXIMUM_BITS; bit++)
         cost += layer->bit_costs[bit] * (double)flips.operand_flips_by_bit[bit];
+    if (costs.invert) cost = layer->bit_costs[0] * (double)flips.flips; /* on the wires */
     *objective = layer->emphasis * cost + mu * rounding.weighted_noise;
     return true;
 }

@@ -20,17 +20,21 @@ typedef struct hd_chain_costs {
     uint32_t barriers[HD_CHAIN_STATES]; /* HD_CHAIN_FORBIDDEN << 8 or 0 */
     uint32_t flips[HD_MAXIMUM_BITS];    /* cost << 8 | the bit */
     uint32_t all_flips;                 /* the sum of the costs, << 8 */
+    uint32_t invert;                    /* bus-invert: the invert line's cost << 8; 0: no such coding */
     double unit;                        /* units that a flip of cost 1 has, about */
     int bits;
     float largest_word;
 } hd_chain_costs;
 
-/* For costs of at least 0 that are not all 0. */
+/* For costs of at least 0 that are not all 0. On wires with bus-invert coding equal costs are of flips on the
+ * wires: a word may be sent inverted, which flips the invert line and the bits that would have stayed. Costs
+ * that differ are those of the PE's operands, where no encoding shows. */
 void hd_chain_costs_init(hd_chain_costs *costs, const hd_accelerator *accelerator,
                          const double bit_costs[HD_MAXIMUM_BITS]);
 
 /* Minimises over patterns p[0 .. steps - 1], exactly,
- *   sum of the flips' costs from `before` to p[0], from each to the next and from the last to `after`
+ *   sum of the flips' costs (bus-invert: of the cheaper form) from `before` to p[0], from each to the next
+ * and from the last to `after`
  *   + sum of trunc(min(errors[t] (value(p[t]) - x[t])^2 - the nearest word's, limit)),
  * arithmetic on the errors in float32. before, after: patterns or HD_CHAIN_FREE. steps >= 1, errors >= 0 and
  * finite. work: [steps][HD_CHAIN_STATES]. All levels of instruction sets give the same patterns. */

@@ -21,6 +21,7 @@ enum { LANES = 16 };
 #define BLOCK_MIN _mm512_min_epu32
 #define BLOCK_MAX _mm512_max_epu32
 #define BLOCK_AND _mm512_and_si512
+#define BLOCK_XOR _mm512_xor_si512
 #define BLOCK_SHIFT(v) _mm512_slli_epi32(v, 8)
 #define BLOCK_TRUNCATE _mm512_cvttps_epi32
 #define FLOATS_LOAD _mm512_loadu_ps
@@ -53,6 +54,7 @@ enum { LANES = 8 };
 #define BLOCK_MIN _mm256_min_epu32
 #define BLOCK_MAX _mm256_max_epu32
 #define BLOCK_AND _mm256_and_si256
+#define BLOCK_XOR _mm256_xor_si256
 #define BLOCK_SHIFT(v) _mm256_slli_epi32(v, 8)
 #define BLOCK_TRUNCATE _mm256_cvttps_epi32
 #define FLOATS_LOAD _mm256_loadu_ps
@@ -116,12 +118,26 @@ static void spread(const hd_chain_costs *costs, uint32_t states, uint32_t *c) {
     }
 }
 
+/* Bus-invert: d flipped bits, or the invert line and the bits - d others, which are those to the complement.
+ */
+static void spread_inverted(const hd_chain_costs *costs, uint32_t states, uint32_t *c) {
+    if (!costs->invert) return;
+    for (uint32_t w = 0; w < states / 2; w++) {
+        uint32_t other = states - 1 - w, low = c[w], high = c[other];
+        uint32_t from_high = (high ^ (states - 1)) + costs->invert,
+                 from_low = (low ^ (states - 1)) + costs->invert;
+        c[w] = low < from_high ? low : from_high;
+        c[other] = high < from_low ? high : from_low;
+    }
+}
+
 static void forward(const hd_chain_costs *costs, const float *x, const float *errors, size_t steps,
                     uint32_t *c, uint8_t *work) {
     uint32_t states = UINT32_C(1) << costs->bits;
     add_errors(costs, x[0], errors[0], states, c);
     for (size_t t = 1; t < steps; t++) {
         spread(costs, states, c);
+        spread_inverted(costs, states, c);
         uint32_t back = costs->all_flips - (c[0] & ~UINT32_C(0xff));
         for (uint32_t w = 0; w < states; w++) {
             work[t * HD_CHAIN_STATES + w] = (uint8_t)c[w];
@@ -184,6 +200,25 @@ static inline __attribute__((always_inline)) void spread(const hd_chain_costs *c
     if (LANES == 8) spread_blocks(costs, first + 4, 16, blocks, c);
 }
 
+/* Bus-invert: d flipped bits, or the invert line and the bits - d others, which are those to the complement.
+ */
+static inline __attribute__((always_inline)) void spread_inverted(const hd_chain_costs *costs, int blocks,
+                                                                  block *c) {
+    if (!costs->invert) return;
+    const int lane_bits = LANES == 16 ? 4 : 3;
+    block invert = BLOCK_SET(costs->invert), all = BLOCK_SET((1 << costs->bits) - 1),
+          other[HD_CHAIN_STATES / LANES];
+#pragma GCC unroll 32
+    for (int i = 0; i < blocks; i++) {
+        block v = c[blocks - 1 - i];
+        for (int bit = 0; bit < lane_bits; bit++)
+            if (bit < costs->bits) v = swap(v, bit);
+        other[i] = BLOCK_ADD(BLOCK_XOR(v, all), invert);
+    }
+#pragma GCC unroll 32
+    for (int i = 0; i < blocks; i++) c[i] = BLOCK_MIN(c[i], other[i]);
+}
+
 static inline __attribute__((always_inline)) void forward_blocks(const hd_chain_costs *costs, const float *x,
                                                                  const float *errors, size_t steps,
                                                                  uint32_t *states, uint8_t *work,
@@ -194,6 +229,7 @@ static inline __attribute__((always_inline)) void forward_blocks(const hd_chain_
     add_errors(costs, x[0], errors[0], blocks, c);
     for (size_t t = 1; t < steps; t++) {
         spread(costs, blocks, c);
+        spread_inverted(costs, blocks, c);
         uint32_t first[LANES];
         BLOCK_STORE(first, c[0]);
         block back = BLOCK_SET(costs->all_flips - (first[0] & ~UINT32_C(0xff)));
@@ -224,7 +260,8 @@ static uint32_t flips_cost(const hd_chain_costs *costs, unsigned difference) {
     uint32_t cost = 0;
     for (int b = 0; b < costs->bits; b++)
         if (difference >> b & 1) cost += costs->flips[b] & ~UINT32_C(0xff);
-    return cost;
+    uint32_t inverted = costs->all_flips - cost + costs->invert;
+    return costs->invert && inverted < cost ? inverted : cost;
 }
 
 void HD_ISA_NAME(hd_chain)(const hd_chain_costs *costs, const float *x, const float *errors, size_t steps,

@@ -58,6 +58,9 @@ void hd_chain_costs_init(hd_chain_costs *costs, const hd_accelerator *accelerato
         costs->flips[b] = whole << 8 | UINT32_C(1) << b;
         costs->all_flips += whole << 8;
     }
+    bool equal = accelerator->encoding == HD_BUS_INVERT;
+    for (int b = 1; b < costs->bits; b++) equal = equal && bit_costs[b] == bit_costs[0];
+    if (equal) costs->invert = costs->flips[0] & ~UINT32_C(0xff);
     for (unsigned pattern = 0; pattern < 1u << costs->bits; pattern++)
         costs->values[pattern] =
             (float)hd_decode_word((uint8_t)pattern, costs->bits, accelerator->representation);

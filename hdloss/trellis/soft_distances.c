@@ -80,6 +80,11 @@ static void least_over_first(const hd_accelerator *a, const double *bit_costs, i
             if (other < c[w]) c[w] = other;
         }
     }
+    bool equal = a->encoding == HD_BUS_INVERT; /* costs on the wires: see chain.h */
+    for (int bit = 1; bit < a->weight_bits; bit++) equal = equal && bit_costs[bit] == bit_costs[0];
+    memcpy(before, c, sizeof c);
+    for (unsigned w = 0; equal && w < states; w++)
+        c[w] = fminf(c[w], before[states - 1 - w] + (float)bit_costs[0]);
     int largest = hd_largest_word(a->weight_bits);
     for (int value = -largest; value <= largest; value++)
         by_value[value + largest] = c[hd_encode_word(value, a->weight_bits, a->representation)];
