@@ -93,12 +93,13 @@ def log_head(path, name):
 class Run:
     """One training run. data, weights: paths (weights None: from scratch); cfg_text as it is to be trained."""
 
-    def __init__(self, directory, name, data, cfg_text, epochs, seed, weights=None, accelerator=None):
+    def __init__(self, directory, name, data, cfg_text, epochs, seed, weights=None, accelerator=None, extra=()):
         self.directory, self.name, self.data, self.cfg_text = directory, name, data, cfg_text
         self.epochs, self.seed, self.weights_in, self.accelerator = epochs, seed, weights, accelerator
+        self.extra = list(extra)
         self.settings = {"name": name, "cfg_md5": hashlib.md5(cfg_text.encode()).hexdigest(),
                          "data_md5": hashlib.md5(read_text(data).encode()).hexdigest(), "epochs": epochs, "seed": seed,
-                         "weights_md5": file_md5(weights) if weights else None, "accelerator": accelerator}
+                         "weights_md5": file_md5(weights) if weights else None, "accelerator": accelerator, "options": self.extra}
 
     def path(self, tail):
         return os.path.join(self.directory, self.name + tail)
@@ -122,6 +123,18 @@ class Run:
                            % (path, ", ".join(differing)))
         return True
 
+    def arguments(self):
+        """Of `darknet`, from the beginning or from the last checkpoint."""
+        start = []
+        if os.path.exists(self.path(".backup")):
+            start = [self.path(".backup")]
+        elif self.weights_in:
+            start = [self.weights_in, "-clear"]
+        accelerator = ["-accelerator", self.accelerator] if self.accelerator else []
+        return (["classifier", "train", self.data, self.path(".cfg")] + start + self.extra + accelerator
+                + ["-seed", str(self.seed), "-epochs", str(self.epochs), "-backup", self.directory,
+                   "-log", self.path(".csv")])
+
     def train(self, output):
         """Trains to the end, from where an earlier try stopped; nothing to do when it is complete."""
         if self.check_settings() and self.complete():
@@ -130,15 +143,6 @@ class Run:
         cfg = self.path(".cfg")
         write_whole(cfg, self.cfg_text)
         write_whole(os.path.join(self.directory, "settings.json"), json.dumps(self.settings, indent=1) + "\n")
-        arguments = ["classifier", "train", self.data, cfg]
-        if os.path.exists(self.path(".backup")):
-            arguments.append(self.path(".backup"))
-        elif self.weights_in:
-            arguments += [self.weights_in, "-clear"]
-        arguments += ["-seed", str(self.seed), "-epochs", str(self.epochs), "-backup", self.directory,
-                      "-log", self.path(".csv")]
-        if self.accelerator:
-            arguments += ["-accelerator", self.accelerator]
-        run_darknet(arguments, output)
+        run_darknet(self.arguments(), output)
         if not self.complete():
             raise RunError("%s: training ended without %s" % (self.directory, self.path(".weights")))
