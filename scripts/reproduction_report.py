@@ -236,16 +236,19 @@ def markdown_table(rows, array):
     return lines
 
 
+def training_of(step):
+    after = ["fine-tuning `%s`" % step["after"]] if step["after"] else []
+    return ", ".join(["%d epochs" % step["epochs"], "seed %d" % step["seed"]] + after
+                     + ["%s=%s" % pair for pair in step["hdloss"].items()])
+
+
 def made_by(steps, places):
     lines = ["| step | made by | from commit |", "| --- | --- | --- |"]
     for name, step in steps.items():
         if not os.path.exists(places.settings(name)):
             continue
         settings = json.loads(runs.read_text(places.settings(name)))
-        what = ("%d epochs, seed %d%s" % (step["epochs"], step["seed"], "".join(
-            ", %s" % text for text in ["fine-tuning " + step["after"]] * bool(step["after"])
-            + ["%s=%s" % pair for pair in step["hdloss"].items()])) if step["kind"] == "train"
-                else "`darknet hd %s`" % " ".join(step["arguments"]))
+        what = "`darknet hd %s`" % " ".join(step["arguments"]) if step["kind"] == "post" else training_of(step)
         lines.append("| `%s` | %s | %s |" % (name, what, (settings.get("commit") or "")[:10]))
     return lines
 

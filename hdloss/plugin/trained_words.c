@@ -12,8 +12,9 @@ static bool fill(trained_layer *l, const weight_stream *w, const hd_energy_table
                          .filters = w->shape.filters,
                          .filter_weights = hd_layer_filter_weights(&w->shape),
                          .words = malloc(w->plan.weights),
-                         .scales = malloc(w->shape.filters * sizeof *l->scales)};
-    if (!l->words || !l->scales) return error_set(e, "out of memory");
+                         .scales = malloc(w->shape.filters * sizeof *l->scales),
+                         .errors = malloc(w->plan.weights * sizeof *l->errors)};
+    if (!l->words || !l->scales || !l->errors) return error_set(e, "out of memory");
     return hd_bit_costs(table, &w->plan, l->bit_costs, &h) || from_hd(&h, e);
 }
 
@@ -47,23 +48,22 @@ void trained_words_destroy(trained_words *t) {
     for (size_t i = 0; t->layers && i < t->count; i++) {
         free(t->layers[i].words);
         free(t->layers[i].scales);
+        free(t->layers[i].errors);
     }
     free(t->layers);
     free(t);
 }
 
 /* ---- the passes ---- */
-static void use_words(void *user, const layer *l, const float *weights, float *used, size_t count) {
+static void add_errors(void *user, const layer *l, const float *weights, float *used, size_t count) {
     (void)l;
-    (void)weights;
-    (void)count;
     const trained_layer *own = user;
-    hd_dequantise(own->words, own->filters, own->filter_weights, own->scales, used);
+    for (size_t k = 0; k < count; k++) used[k] = weights[k] + own->errors[k];
 }
 
 bool trained_words_attach(trained_words *t, error *e) {
     for (size_t i = 0; i < t->count; i++)
-        if (!layer_set_weight_transform(t->layers[i].layer, use_words, &t->layers[i]))
+        if (!layer_set_weight_transform(t->layers[i].layer, add_errors, &t->layers[i]))
             return error_set(e, "out of memory for the words of the forward pass");
     return true;
 }
@@ -100,6 +100,11 @@ static bool reorder_layer(const hd_round_layer *r, double mu, int threads, hd_er
     return good;
 }
 
+static void note_errors(trained_layer *l, const float *weights) {
+    hd_dequantise(l->words, l->filters, l->filter_weights, l->scales, l->errors);
+    for (size_t k = 0; k < l->plan->weights; k++) l->errors[k] -= weights[k];
+}
+
 static bool solve_layer(const trained_words *t, trained_layer *l, double mu, bool reorder, int threads,
                         error *e) {
     darknet_parameter w;
@@ -109,14 +114,19 @@ static bool solve_layer(const trained_words *t, trained_layer *l, double mu, boo
                      l->scales, &h))
         return from_hd(&h, e);
     double signal = signal_of(l, w.values);
-    if (!(signal > 0.0)) return true;
+    if (!(signal > 0.0)) {
+        note_errors(l, w.values);
+        return true;
+    }
     double passes = (double)l->plan->image_passes * l->emphasis;
     double own_mu = mu * t->random_cost / ((double)t->count * passes * signal);
     hd_round_layer r = {
         .plan = l->plan, .weights = w.values, .scales = l->scales, .emphasis = 1.0, .words = l->words};
     memcpy(r.bit_costs, l->bit_costs, sizeof r.bit_costs);
     if (reorder && !reorder_layer(&r, own_mu, threads, &h)) return from_hd(&h, e);
-    return hd_round_trellis(&r, 1, own_mu, threads, &h) || from_hd(&h, e);
+    if (!hd_round_trellis(&r, 1, own_mu, threads, &h)) return from_hd(&h, e);
+    note_errors(l, w.values);
+    return true;
 }
 
 bool trained_words_solve(trained_words *t, double mu, bool reorder, int threads, error *e) {
@@ -152,33 +162,39 @@ bool trained_words_give_orders(const trained_words *t, weight_streams *streams, 
 }
 
 /* ---- state ---- */
+/* Each layer's arrays and their bytes. */
+static size_t arrays_of(const trained_layer *l, void *arrays[3], size_t bytes[3]) {
+    arrays[0] = l->words, bytes[0] = l->plan->weights;
+    arrays[1] = l->scales, bytes[1] = l->filters * sizeof *l->scales;
+    arrays[2] = l->errors, bytes[2] = l->plan->weights * sizeof *l->errors;
+    return bytes[0] + bytes[1] + bytes[2];
+}
+
 size_t trained_words_bytes(const trained_words *t) {
-    size_t bytes = sizeof t->age;
-    for (size_t i = 0; i < t->count; i++)
-        bytes += t->layers[i].plan->weights + t->layers[i].filters * sizeof(float);
-    return bytes;
+    size_t total = sizeof t->age, bytes[3];
+    void *arrays[3];
+    for (size_t i = 0; i < t->count; i++) total += arrays_of(&t->layers[i], arrays, bytes);
+    return total;
 }
 
 void trained_words_save(const trained_words *t, char *to) {
+    size_t bytes[3];
+    void *arrays[3];
     memcpy(to, &t->age, sizeof t->age);
     to += sizeof t->age;
     for (size_t i = 0; i < t->count; i++) {
-        const trained_layer *l = &t->layers[i];
-        memcpy(to, l->words, l->plan->weights);
-        to += l->plan->weights;
-        memcpy(to, l->scales, l->filters * sizeof(float));
-        to += l->filters * sizeof(float);
+        (void)arrays_of(&t->layers[i], arrays, bytes);
+        for (int k = 0; k < 3; to += bytes[k++]) memcpy(to, arrays[k], bytes[k]);
     }
 }
 
 void trained_words_load(trained_words *t, const char *from) {
+    size_t bytes[3];
+    void *arrays[3];
     memcpy(&t->age, from, sizeof t->age);
     from += sizeof t->age;
     for (size_t i = 0; i < t->count; i++) {
-        trained_layer *l = &t->layers[i];
-        memcpy(l->words, from, l->plan->weights);
-        from += l->plan->weights;
-        memcpy(l->scales, from, l->filters * sizeof(float));
-        from += l->filters * sizeof(float);
+        (void)arrays_of(&t->layers[i], arrays, bytes);
+        for (int k = 0; k < 3; from += bytes[k++]) memcpy(arrays[k], from, bytes[k]);
     }
 }

@@ -1,8 +1,10 @@
 /* Words in the forward pass: a network trained through trellis-rounded words. Private to the plug-in.
  *
  * Every few updates each layer's float weights are rounded by the trellis in the order in which they are
- * streamed; until the next time the forward and backward passes use scale * word, and the gradient passes
- * straight through to the floats (Bengio, Leonard and Courville, arXiv 1308.3432). What is minimised is
+ * streamed. Until the next time the forward and backward passes use the floats plus the error that this
+ * rounding made: the words themselves at first, then words that move with their floats, so that no step is
+ * taken twice on a gradient of the same place. The gradient passes straight through to the floats (Bengio,
+ * Leonard and Courville, arXiv 1308.3432). What the trellis minimises is
  *
  *     energy of the flips / energy of random words  +  mu * mean over layers of noise / signal,
  *
@@ -21,6 +23,7 @@ typedef struct trained_layer {
     size_t filters, filter_weights;
     int8_t *words; /* [plan->weights] */
     float *scales; /* [filters] */
+    float *errors; /* [plan->weights]: scale * word - the float weight that was rounded */
 } trained_layer;
 
 typedef struct trained_words {
@@ -46,7 +49,7 @@ void trained_words_pull(const trained_words *t, double pull, size_t images);
 void trained_words_give(const trained_words *t, weight_streams *streams);
 bool trained_words_give_orders(const trained_words *t, weight_streams *streams, error *e);
 
-/* Words, scales and age, for a run's state. */
+/* Words, scales, errors and age, for a run's state. */
 size_t trained_words_bytes(const trained_words *t);
 void trained_words_save(const trained_words *t, char *to);
 void trained_words_load(trained_words *t, const char *from);
