@@ -249,6 +249,7 @@ def made_by(steps, places):
             continue
         settings = json.loads(runs.read_text(places.settings(name)))
         what = "`darknet hd %s`" % " ".join(step["arguments"]) if step["kind"] == "post" else training_of(step)
+        what = settings.get("made_by", what)
         lines.append("| `%s` | %s | %s |" % (name, what, (settings.get("commit") or "")[:10]))
     return lines
 
