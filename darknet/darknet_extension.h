@@ -122,7 +122,7 @@ typedef struct darknet_epoch {
     /* The images on which valid_top1 was measured, in order, prepared as for the network: calls visit with
      * [count][height][width][channels] floats and their classes until they are all seen or visit returns
      * false. which: "valid", "held_out", "calibration" (the first training images, without augmentation) or
-     * "sample" (a seeded draw of them).
+     * "sample" (a seeded draw, as training prepares them).
      * False when there are none. */
     bool (*visit_images)(const struct darknet_epoch *epoch, const char *which, size_t most,
                          bool (*visit)(void *user, const float *images, const int *classes, size_t count),

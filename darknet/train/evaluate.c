@@ -40,7 +40,7 @@ bool visit_dataset(const network *net, const dataset *d, size_t most, image_visi
 
 bool visit_sample_of(const network *net, const dataset *d, size_t most, image_visitor visit, void *user,
                      error *e) {
-    augmentation a = evaluation_preparation(net);
+    augmentation a = training_preparation(net, dataset_classes(d));
     data_loader_options o = {
         .batch = net->pass_batch, .workers = 1, .depth = 3, .shuffle = true, .seed = net->options.seed};
     size_t left = dataset_count(d);

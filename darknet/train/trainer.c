@@ -75,7 +75,7 @@ static bool resolve_length(trainer *t) {
     return true;
 }
 
-static augmentation training_preparation(const network *net, int classes) {
+augmentation training_preparation(const network *net, int classes) {
     const net_options *o = &net->options;
     augmentation a = evaluation_preparation(net);
     a.enabled = true;

@@ -6,7 +6,7 @@
 #include "internal.h"
 
 static const option_spec options[] = {
-    {"-data", "DATA", "the data file whose training images are used (without augmentation)"},
+    {"-data", "DATA", "the data file whose training images are used, prepared as in training"},
     {"-images", "N", "images for the batch-norm statistics (default 4096)"},
     {"-accelerator", "FILE", "the array of OUT's .stream (default: WEIGHTS' .stream's, or is16x16)"},
     OPTION_BATCH,

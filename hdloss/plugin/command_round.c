@@ -26,7 +26,10 @@ static const command_spec spec = {
     "exact\n"
     "along each lane, in turns with the order of the stream. Writes OUT and its .stream, which holds the "
     "words\n"
-    "(a float file alone does not tell them). Figures are recounted from what was written.",
+    "(a float file alone does not tell them). Figures are recounted from what was written.\n"
+    "-drop weighs errors by what they do to the network's answers (Fisher information), lets later lanes "
+    "make up\n"
+    "for earlier ones, and searches the one price for all layers on the integer network.",
     3, 3, options};
 
 /* ---- the run ---- */
@@ -76,8 +79,8 @@ static bool prepare(rounding_run *run, const char *weights_path, error *e) {
     if (s->method == ORDER_DIRECT && !fold(run, weights_path, e)) return false;
     if (s->method == ORDER_NATURAL && !weight_streams_make_natural(&loaded->streams, e)) return false;
     if (s->goal == ROUND_BY_DROP)
-        return fisher_information(loaded->net, &loaded->streams, visit_sample, &run->data, s->images,
-                                  &run->importance, e);
+        return fisher_information(loaded->net, &loaded->streams, &run->view, visit_sample, &run->data,
+                                  s->images, &run->importance, e);
     return !s->data_path || squared_effects(loaded->net, &loaded->streams, &run->view, visit_sample,
                                             &run->data, s->images, &run->importance, e);
 }
@@ -161,7 +164,8 @@ static bool read_settings(const arguments *a, round_settings *s) {
                           .data_path = option_text(a, "-data"),
                           .out = a->positions[2],
                           .json = option_text(a, "-json")};
-    if (!read_goal(a, s) || !read_flip_cost(a, &s->by_energy) || !option_int(a, "-images", 1, 1 << 30, &images))
+    if (!read_goal(a, s) || !read_flip_cost(a, &s->by_energy) ||
+        !option_int(a, "-images", 1, 1 << 30, &images))
         return false;
     s->images = (size_t)images;
     if (!option_given(a, "-method") || order_method_parse(option_text(a, "-method"), &s->method, &e))

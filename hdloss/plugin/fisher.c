@@ -117,23 +117,64 @@ static void factorise_layer(const weight_stream *w, const double *squares, doubl
                   h + g * filters * places);
 }
 
-static bool finish(const fisher *f, importances *h, error *e) {
-    if (f->images <= 0.0) return error_set(e, "there are no images to measure sensitivities on");
-    for (size_t i = 0; i < f->streams->count; i++) {
-        const weight_stream *w = &f->streams->items[i];
-        h->values[i] = malloc(w->plan.weights * sizeof **h->values);
-        if (!h->values[i]) return error_set(e, "out of memory");
-        factorise_layer(w, f->squares[i], 0.5 / f->images, h->values[i]);
+/* A filter's share of the squares over the moments' traces: what row_importance e' M e takes for a word's
+ * error. */
+static bool fill_rows(const weight_stream *w, const double *squares, double factor, hd_compensation *c,
+                      error *e) {
+    size_t axis = w->plan.lane_axis, group_filters = w->shape.filters / w->plan.groups,
+           places = w->plan.filter_weights;
+    float *rows = malloc(w->shape.filters * sizeof *rows);
+    c->row_importance = rows;
+    if (!rows) return error_set(e, "out of memory");
+    for (size_t f = 0; f < w->shape.filters; f++) {
+        const float *moments = c->moments + f / group_filters * axis * axis;
+        double trace = 0.0, own = 0.0, group = 0.0, word = (double)w->scales[f];
+        for (size_t i = 0; i < axis; i++) trace += (double)moments[i * axis + i];
+        for (size_t p = 0; p < places; p++) own += squares[f * places + p];
+        const double *first = squares + f / group_filters * group_filters * places;
+        for (size_t p = 0; p < group_filters * places; p++) group += first[p];
+        own = fmax(own, LEAST * group / (double)group_filters);
+        rows[f] =
+            trace > 0.0 ? (float)(factor * word * word * own / (trace * (double)w->plan.positions)) : 0.0f;
     }
     return true;
 }
 
-bool fisher_information(const network *net, const weight_streams *s, image_source source, void *user,
-                        size_t images, importances *h, error *e) {
+static bool finish(const fisher *f, importances *h, error *e) {
+    if (f->images <= 0.0) return error_set(e, "there are no images to measure sensitivities on");
+    for (size_t i = 0; i < f->streams->count; i++) {
+        const weight_stream *w = &f->streams->items[i];
+        hd_compensation *c = &h->compensations[i];
+        hd_error why = {0};
+        h->values[i] = malloc(w->plan.weights * sizeof **h->values);
+        if (!h->values[i]) return error_set(e, "out of memory");
+        factorise_layer(w, f->squares[i], 0.5 / f->images, h->values[i]);
+        if (!c->moments) continue;
+        if (!fill_rows(w, f->squares[i], 0.5 / f->images, c, e)) return false;
+        if (!hd_compensated_importance(&w->plan, c, h->values[i], &why)) return from_hd(&why, e);
+    }
+    return true;
+}
+
+/* Moments of the streams that can be compensated. */
+static bool find_moments(network *net, const weight_streams *s, const network_view *view, image_source source,
+                         void *user, size_t images, importances *h, error *e) {
+    float **moments = calloc(s->count + 1, sizeof *moments);
+    if (!moments) return error_set(e, "out of memory");
+    bool good = measure_input_moments(net, s, view, source, user, images, moments, e);
+    for (size_t i = 0; i < s->count; i++) h->compensations[i].moments = moments[i];
+    free(moments);
+    return good;
+}
+
+bool fisher_information(network *net, const weight_streams *s, const network_view *view, image_source source,
+                        void *user, size_t images, importances *h, error *e) {
     fisher f = {
         .streams = s, .random = net->options.seed, .squares = calloc(s->count + 1, sizeof *f.squares)};
-    *h = (importances){.values = calloc(s->count + 1, sizeof *h->values), .count = s->count};
-    if (!f.squares || !h->values) {
+    *h = (importances){.values = calloc(s->count + 1, sizeof *h->values),
+                       .compensations = calloc(s->count + 1, sizeof *h->compensations),
+                       .count = s->count};
+    if (!f.squares || !h->values || !h->compensations) {
         free(f.squares);
         importances_free(h);
         return error_set(e, "out of memory");
@@ -146,7 +187,7 @@ bool fisher_information(const network *net, const weight_streams *s, image_sourc
     good = good && (f.twin = make_twin(net, e));
     if (good) f.truth = malloc(FISHER_BATCH * (size_t)network_outputs(f.twin) * sizeof *f.truth);
     good = good && (f.truth || error_set(e, "out of memory")) && source(user, images, add_images, &f, e) &&
-           finish(&f, h, e);
+           find_moments(net, s, view, source, user, images, h, e) && finish(&f, h, e);
     for (size_t i = 0; i < s->count; i++) free(f.squares[i]);
     free(f.squares);
     free(f.truth);

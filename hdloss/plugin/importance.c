@@ -10,7 +10,12 @@ static const double FAINTEST = 1e-3;
 
 void importances_free(importances *h) {
     for (size_t i = 0; h->values && i < h->count; i++) free(h->values[i]);
+    for (size_t i = 0; h->compensations && i < h->count; i++) {
+        free((void *)h->compensations[i].row_importance);
+        free((void *)h->compensations[i].moments);
+    }
     free(h->values);
+    free(h->compensations);
     *h = (importances){0};
 }
 

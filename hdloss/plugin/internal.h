@@ -111,7 +111,8 @@ typedef struct calibration_data {
 /* Opens the training images and, with hold_out, the slice of [valid_split] (none given: 10000 images or a fifth). */
 bool calibration_data_open(calibration_data *c, network *net, const char *path, bool hold_out, error *e);
 void calibration_data_close(calibration_data *c);
-/* image_sources with a calibration_data: seeded training images, each at most once; the first ones; those held out. */
+/* image_sources with a calibration_data: a seeded draw of training images, each at most once, as training prepares them; the
+ * first ones, and those held out, without augmentation. */
 bool visit_sample(void *data, size_t most, image_visitor visit, void *visit_user, error *e);
 bool visit_train(void *data, size_t most, image_visitor visit, void *visit_user, error *e);
 bool visit_held_out(void *data, size_t most, image_visitor visit, void *visit_user, error *e);

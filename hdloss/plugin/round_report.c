@@ -95,8 +95,10 @@ static json_t *report_of(const rounding_run *run, const round_figures *f) {
     json_object_set_new(root, "goal", json_string(goals[run->settings->goal]));
     json_object_set_new(root, "target", json_real(run->settings->target));
     json_object_set_new(root, "mu", json_real(run->mu));
+    double divergence = 0.0;
+    for (size_t i = 0; i < f->written.count; i++) divergence += run->job.divergences[i];
     if (run->settings->goal == ROUND_BY_DROP)
-        json_object_set_new(root, "divergence_nats", json_real(f->rounding.weighted_noise));
+        json_object_set_new(root, "divergence_nats", json_real(divergence));
     json_object_set_new(root, "sqnr_db", finite_json(f->rounding.sqnr_db));
     json_object_set_new(root, "words_moved", json_integer((json_int_t)f->rounding.moved));
     json_object_set_new(root, "flips_per_image_before",

@@ -77,14 +77,13 @@ static bool tell(const search *s, const trial *t, error *e) {
 }
 
 static bool try_price(search *s, double mu, error *e) {
-    hd_rounding total;
     rounding_run *run = s->run;
-    if (!rounding_job_solve(&run->job, mu, e) || !rounding_job_measure(&run->job, NULL, &total, e) ||
-        !round_settle(run, e))
-        return false;
+    double divergence = 0.0;
+    if (!rounding_job_solve(&run->job, mu, e) || !round_settle(run, e)) return false;
+    for (size_t i = 0; i < run->job.streams->count; i++) divergence += run->job.divergences[i];
     run->mu = mu;
     trial *t = &s->trials[s->count++];
-    *t = (trial){mu, total.weighted_noise, run->accuracy.drop_points, run->accuracy.standard_error_points};
+    *t = (trial){mu, divergence, run->accuracy.drop_points, run->accuracy.standard_error_points};
     fit(s);
     return tell(s, t, e);
 }

@@ -22,9 +22,9 @@ bool order_method_parse(const char *name, order_method *method, error *e);
 bool fold_direct(network *net, const network_view *view, const array_model *model, bool quick, error *e);
 
 /* ---- importance.c: what an error of each word does to the network ---- */
-/* One array a stream, [plan.weights] each, malloc'ed. */
 typedef struct importances {
-    float **values;
+    float **values; /* a stream: [plan.weights], malloc'ed */
+    hd_compensation *compensations; /* a stream: its arrays malloc'ed, NULL where errors are not compensated; or NULL */
     size_t count;
 } importances;
 void importances_free(importances *h);
@@ -34,11 +34,17 @@ void importances_free(importances *h);
 bool squared_effects(network *net, const weight_streams *s, const network_view *view, image_source source,
                      void *user, size_t images, importances *h, error *e);
 
+/* ---- input_moments.c ---- */
+/* moments[i] for hd_compensation, malloc'ed; NULL for streams that cannot be compensated. What is allocated is the caller's after a
+ * failure too. */
+bool measure_input_moments(network *net, const weight_streams *s, const network_view *view, image_source source, void *user,
+                           size_t images, float **moments, error *e);
+
 /* ---- fisher.c ---- */
 /* The divergence in nats of the network's answers for one image that a word's squared error brings, about.
  * The last layer must be a softmax with a loss. */
-bool fisher_information(const network *net, const weight_streams *s, image_source source, void *user,
-                        size_t images, importances *h, error *e);
+bool fisher_information(network *net, const weight_streams *s, const network_view *view, image_source source,
+                        void *user, size_t images, importances *h, error *e);
 
 /* ---- rounding_job.c ---- */
 typedef struct rounding_job {
@@ -51,15 +57,15 @@ typedef struct rounding_job {
     bool quick; /* no perturbation in the path solver */
 
     hd_round_layer *layers; /* [streams->count] */
+    double *divergences;    /* [streams->count]: of the words, in the importance's units */
     float *weights;         /* copies of the network's weights that are rounded, layer after layer */
 } rounding_job;
 
 /* The caller has set all above `layers`. Copies the network's present weights. */
 bool rounding_job_begin(rounding_job *job, error *e);
 void rounding_job_end(rounding_job *job);
-/* Rounds every layer at this price of an error, with new orders, or in the present ones. */
+/* Rounds every layer at this price of an error, in new orders where the method has any. */
 bool rounding_job_solve(rounding_job *job, double mu, error *e);
-bool rounding_job_round(rounding_job *job, double mu, error *e);
 /* The price that keeps this SQNR, and the words and orders of it. */
 bool rounding_job_to_sqnr(rounding_job *job, double sqnr_db, double *mu, error *e);
 /* The errors of the words as they are; each: [count] or NULL. */

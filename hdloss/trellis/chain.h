@@ -41,6 +41,9 @@ void hd_chain_costs_init(hd_chain_costs *costs, const hd_accelerator *accelerato
 typedef void hd_chain_function(const hd_chain_costs *costs, const float *x, const float *errors, size_t steps,
                                int before, int after, uint8_t *work, uint8_t *patterns);
 
+/* The fastest form that this machine runs. */
+hd_chain_function *hd_chain_best(void);
+
 hd_chain_function hd_chain_portable, hd_chain_avx2, hd_chain_avx512;
 
 #endif

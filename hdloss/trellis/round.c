@@ -32,7 +32,7 @@ typedef struct chain {
     uint8_t *work;
 } chain;
 
-static hd_chain_function *best_chain(void) {
+hd_chain_function *hd_chain_best(void) {
 #if defined(__x86_64__)
     switch (hd_isa_best()) {
     case HD_ISA_AVX512:
@@ -132,7 +132,7 @@ static void solve_window(chain *c, hd_chain_function *solve, size_t first, size_
 }
 
 static void solve_chain(chain *c) {
-    hd_chain_function *solve = best_chain();
+    hd_chain_function *solve = hd_chain_best();
     float x[2 * SEAM], errors[2 * SEAM];
     gather(c);
     for (size_t first = 0; first < c->length; first += LONGEST_PIECE) {
