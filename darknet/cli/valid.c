@@ -54,11 +54,11 @@ static bool evaluate(program *p, const arguments *a, network *net, const dataset
     return good;
 }
 
-/* Darknet's line of the last image, then what it leaves out. */
+/* Last what Darknet prints last: the line of the set's last image. */
 static void print_result(const evaluation *r, int top, bool int8) {
-    printf("%zu: top 1: %f, top %d: %f\n", r->images ? r->images - 1 : 0, r->top1, top, r->topk);
     printf("%zu images, loss %f (%s, %.1f images/s)\n", r->images, r->loss, int8 ? "int8" : "float",
            (double)r->images / r->seconds);
+    printf("%zu: top 1: %f, top %d: %f\n", r->images ? r->images - 1 : 0, r->top1, top, r->topk);
 }
 
 static int run(program *p, const arguments *a, const data_options *data) {

@@ -8,8 +8,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Room for the whole of a regular file at once, so that a large one is never there twice. */
+static size_t first_capacity(FILE *stream, size_t limit) {
+    const size_t least = 4096;
+    struct stat status;
+    if (fstat(fileno(stream), &status) != 0 || !S_ISREG(status.st_mode) || status.st_size < 0) return least;
+    size_t size = (size_t)status.st_size;
+    if (limit && size > limit) size = limit;
+    return size < least ? least : size + 2;
+}
+
 static void *read_stream(FILE *stream, const char *path, size_t limit, size_t *bytes, error *e) {
-    size_t capacity = 65536, used = 0;
+    size_t capacity = first_capacity(stream, limit), used = 0;
     char *buffer = malloc(capacity);
     while (buffer) {
         used += fread(buffer + used, 1, capacity - used - 1, stream);

@@ -78,4 +78,4 @@ same wanted table
 # valid tells what it wrote, in Darknet's form.
 good "$DARKNET" classifier valid tiny.data tiny.cfg topk/tiny.weights -json valid.json
 line="63: top 1: $(json valid.json '"%.6f, top %d: %.6f" % (d["top1"], d["k"], d["topk"])')"
-[ "$(head -n 1 stdout)" = "$line" ] || fail "\"$line\" was wanted"
+[ "$(tail -n 1 stdout)" = "$line" ] || fail "\"$line\" was wanted"
