@@ -141,3 +141,15 @@ bool option_int(const arguments *a, const char *name, int least, int most, int *
     *value = (int)number;
     return true;
 }
+
+bool size_parse(const char *text, uint64_t *bytes) {
+    static const char units[] = "KMGT";
+    char *end;
+    double number = strtod(text, &end);
+    const char *unit = *end ? strchr(units, *end & ~0x20) : NULL; /* small letters, too */
+    if (end == text || (*end && (!unit || end[1])) || !isfinite(number)) return false;
+    for (const char *u = units; unit && u <= unit; u++) number *= 1024.0;
+    if (number < 1.0 || number > 0x1p60) return false;
+    *bytes = (uint64_t)number;
+    return true;
+}

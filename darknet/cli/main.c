@@ -36,7 +36,10 @@ static void print_usage(FILE *to) {
                       commands[i].summary);
     for (const plugin_command *c = plugin_commands(); c->name; c++)
         (void)fprintf(to, "  darknet hd %-18s %s\n", c->name, c->summary);
-    (void)fprintf(to, "\n`darknet COMMAND --help` says more of each.\n");
+    (void)fprintf(
+        to, "\n`darknet COMMAND --help` says more of each. With any of them:\n"
+            "  -max-memory SIZE         the most memory that a network may take: 800M, 2.5G (default: this "
+            "machine's)\n");
 }
 
 static bool is_help(const char *word) {
@@ -122,8 +125,30 @@ static void make_waiting_short(char **argv) {
     if (setenv("GOMP_SPINCOUNT", "2000", 0) == 0) (void)execv("/proc/self/exe", argv);
 }
 
+/* Takes -max-memory SIZE, which every command has, out of the words. False after a sentence. */
+static bool take_memory_limit(int *argc, char **argv, uint64_t *bytes) {
+    int kept = 0;
+    for (int i = 0; i < *argc; i++) {
+        if (strcmp(argv[i], "-max-memory") != 0) {
+            argv[kept++] = argv[i];
+            continue;
+        }
+        const char *text = i + 1 < *argc ? argv[++i] : "";
+        if (!size_parse(text, bytes)) {
+            fail("-max-memory: \"%s\" is no size: a number of bytes above 0, or with K, M, G or T, like 2.5G",
+                 text);
+            return false;
+        }
+    }
+    argv[kept] = NULL;
+    *argc = kept;
+    return true;
+}
+
 int main(int argc, char **argv) {
     make_waiting_short(argv);
+    uint64_t memory_limit = 0;
+    if (!take_memory_limit(&argc, argv, &memory_limit)) return 1;
     if (argc < 2 || is_help(argv[1])) {
         print_usage(argc < 2 ? stderr : stdout);
         return argc < 2;
@@ -137,6 +162,7 @@ int main(int argc, char **argv) {
     program p = {.plugin = plugin_create(resources, &e)};
     free(resources);
     if (!p.plugin) return fail("%s", e.message);
+    plugin_limit_memory(p.plugin, memory_limit);
     int status = run_command(&p, argc, argv);
     plugin_destroy(p.plugin);
     if (fflush(stdout) != 0) return fail("stdout: cannot be written");

@@ -11,6 +11,8 @@ static void print_diagnostics(const diagnostics *d) {
         const char *sentence = diagnostics_get(d, i, &warning);
         (void)fprintf(stderr, "darknet: %s%s\n", warning ? "warning: " : "", sentence);
     }
+    if (diagnostics_dropped(d))
+        (void)fprintf(stderr, "darknet: and %zu mistakes and warnings more\n", diagnostics_dropped(d));
 }
 
 network *command_build(program *p, const char *cfg_path_name, network_settings *settings) {
@@ -19,6 +21,7 @@ network *command_build(program *p, const char *cfg_path_name, network_settings *
     kept[0] = extensions[0];
     settings->extensions = kept;
     settings->extension_count = 1;
+    if (!settings->max_memory_bytes) settings->max_memory_bytes = plugin_memory_limit(p->plugin);
     diagnostics *d = diagnostics_create();
     error e = {0};
     network *net = d ? network_create(cfg_path_name, settings, d, &e) : NULL;

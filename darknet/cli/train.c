@@ -55,7 +55,10 @@ static bool load_teacher(program *p, const arguments *a, const network *student,
     const char *weights = option_text(a, "-teacher");
     *teacher = NULL;
     if (!weights) return true;
-    network_settings settings = {.threads = student->threads, .pass_batch = (int)student->pass_batch};
+    uint64_t limit = student->memory_limit, taken = student->memory_bytes;
+    network_settings settings = {.threads = student->threads,
+                                 .pass_batch = (int)student->pass_batch,
+                                 .max_memory_bytes = limit > taken ? limit - taken : 1};
     const char *cfg_name = option_given(a, "-teacher-cfg") ? option_text(a, "-teacher-cfg") : a->positions[1];
     error e = {0};
     load_report report;

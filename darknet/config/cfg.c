@@ -114,6 +114,7 @@ typedef struct reader {
     cfg *out;
     cfg_section *section; /* the one that keys go to, NULL before the first */
     bool has_sections;
+    bool full;     /* no section fits any more */
     bool skipping; /* after a section that could not be read, its keys are left out too */
     int line;
     diagnostics *d;
@@ -133,7 +134,8 @@ static bool read_section_line(reader *r, char *text, size_t length) {
         return true;
     }
     if (r->out->count == SECTIONS_LIMIT) {
-        diagnostics_error(r->d, "%s:%d: more than %d sections", path, r->line, SECTIONS_LIMIT);
+        if (!r->full) diagnostics_error(r->d, "%s:%d: more than %d sections", path, r->line, SECTIONS_LIMIT);
+        r->full = true;
         return true;
     }
     text[length - 1] = 0;

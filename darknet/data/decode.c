@@ -92,15 +92,32 @@ static uint8_t *decode_pnm(const uint8_t *bytes, size_t count, const char *name,
 
 /* ---- the others ---- */
 
+static size_t little_endian(const uint8_t *bytes, size_t count) {
+    size_t value = 0;
+    for (size_t i = 0; i < count; i++) value |= (size_t)bytes[i] << (8 * i);
+    return value;
+}
+
+/* That a BMP has the bytes its header speaks of: the file's length (2), where the pixels begin (10), the
+ * header's length (14; the oldest kind has 16-bit sizes), width, height (negative: from the top), bits a
+ * pixel. Rows are padded to 4 bytes; compressed forms are no concern here, since the decoder takes none. */
+static const char *check_bmp(const uint8_t *bytes, size_t count) {
+    static const char truncated[] = "truncated: shorter than its header says";
+    if (count < 30 || little_endian(bytes + 2, 4) > count) return truncated;
+    bool oldest = little_endian(bytes + 14, 4) == 12;
+    size_t begin = little_endian(bytes + 10, 4), width = little_endian(bytes + 18, oldest ? 2 : 4);
+    size_t height = oldest ? little_endian(bytes + 20, 2) : little_endian(bytes + 22, 4);
+    size_t bits = little_endian(bytes + (oldest ? 24 : 28), 2);
+    if (!oldest && height > INT32_MAX) height = ((size_t)1 << 32) - height;
+    size_t row = (width * bits + 31) / 32 * 4; /* at most 2^32 * 2^16 bits */
+    return row > 0 && height > (count > begin ? count - begin : 0) / row ? truncated : NULL;
+}
+
 /* stb_image fills what is missing from a JPEG or a BMP; here a file that ends early is no image. A JPEG
- * begins with fill bytes at most and a BMP says its own length. NULL when the file is sound. */
+ * begins with fill bytes at most. NULL when the file is sound. */
 static const char *check_structure(const uint8_t *bytes, size_t count) {
     if (bytes[0] == 0xFF) return jpeg_check(bytes, count);
-    if (bytes[0] == 'B' && bytes[1] == 'M') {
-        size_t length = 0;
-        for (size_t i = 0; i < 4; i++) length |= (size_t)bytes[2 + i] << (8 * i);
-        if (length > count) return "truncated: shorter than its header says";
-    }
+    if (bytes[0] == 'B' && bytes[1] == 'M') return check_bmp(bytes, count);
     return NULL;
 }
 

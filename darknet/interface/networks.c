@@ -113,7 +113,7 @@ bool client_ready(network *net, bool training, error *e) {
     if (!client_room(&client->input, &client->input_room, batch * tensor_size(network_input_shape(net)), e))
         return false;
     if (net->arena && batch <= net->pass_batch && (net->training || !training)) return true;
-    return network_replan(net, training, batch, 0, e);
+    return network_replan(net, training, batch, e);
 }
 
 static void normalize(const net_options *o, float *pixels, size_t count) {

@@ -14,7 +14,7 @@ void affine_parse(affine *a, layer *l, const cfg_section *s, layer_context *cont
     activation_kind activation =
         linear ? ACTIVATION_LINEAR : layer_parse_activation(s, "activation", "logistic", d);
     channel_tail_set_up(&a->tail, a->shape.out_channels, normalize, context->batch_norm_form, activation);
-    l->macs = (uint64_t)affine_weight_count(a) * a->shape.out_height * a->shape.out_width;
+    l->macs = layer_product(affine_weight_count(a), a->shape.out_height * a->shape.out_width);
 }
 
 void affine_plan(affine *a, layer *l, size_t batch, bool training, int threads) {

@@ -10,6 +10,13 @@ tensor_shape blur_set_up(blur *b, int kind, tensor_shape in, int stride_y, int s
     int size = kind == 2 ? 2 : 3, padding = kind == 2 ? 0 : 1;
     tensor_shape out = {1, 1, in.channels};
     b->used = true;
+    if ((size_t)in.height * (size_t)in.width > LAYER_MOST_VALUES / (size_t)in.channels) {
+        diagnostics_error(
+            d, LAYER_AT "antialiasing: the %dx%dx%d before the blur are too large: at most %zu values",
+            section_path(s), section_key_line(s, "antialiasing"), in.width, in.height, in.channels,
+            LAYER_MOST_VALUES);
+        return out;
+    }
     if (in.height + 2 * padding < size || in.width + 2 * padding < size)
         layer_window_error(l, s, size, padding, d);
     else

@@ -69,7 +69,7 @@ static void plan(layer *l, size_t batch, bool training, int threads) {
     state->stored = training && !l->lazy_output ? layer_request(l, bytes, life) : -1;
     state->gradient = training ? layer_request(l, bytes, life) : -1;
     channel_tail_plan(&state->tail, l);
-    layer_want_workspace(l, tensor_pixels(l->in) * state->window * sizeof(float));
+    layer_want_workspace(l, layer_product(tensor_pixels(l->in) * sizeof(float), state->window));
     layer_want_workspace(
         l, channel_reduce_workspace_bytes(batch * tensor_pixels(l->out), (size_t)l->out.channels));
 }

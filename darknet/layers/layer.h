@@ -27,6 +27,7 @@ typedef struct parameter {
     const char *name;
     size_t count;
     bool trained;          /* has a gradient (false: running statistics) */
+    bool learns;           /* trained, in a network that trains, and not frozen */
     bool decays;           /* weight decay applies */
     bool not_in_file;      /* trained, but the format has no place for it */
     size_t flipped_rows;   /* files keep this matrix transposed: its rows there, else 0 */

@@ -144,7 +144,13 @@ bool layer_set_inputs(layer *l, const int *references, size_t count, const char 
     bool good = true;
     for (size_t i = 0; i < count; i++) {
         int wanted = references[i] < 0 ? l->index + references[i] : references[i];
-        if (wanted < 0 || wanted >= l->index) {
+        if (l->index == 0) {
+            diagnostics_error(context->diagnostics,
+                              LAYER_AT "%s: %d names another layer, but no layer stands before layer 0",
+                              section_path(l->section), section_key_line(l->section, key), key,
+                              references[i]);
+            good = false;
+        } else if (wanted < 0 || wanted >= l->index) {
             diagnostics_error(context->diagnostics,
                               LAYER_AT "%s: %d names layer %d, but layer %d can only read layers 0 to %d",
                               section_path(l->section), section_key_line(l->section, key), key, references[i],

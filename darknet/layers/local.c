@@ -68,7 +68,7 @@ static void plan(layer *l, size_t batch, bool training, int threads) {
     (void)threads;
     local *state = l->state;
     activated_plan(&state->end, l, batch, training);
-    layer_want_workspace(l, chunk_count(l) * scratch_floats(l, batch) * sizeof(float));
+    layer_want_workspace(l, layer_product(chunk_count(l) * sizeof(float), scratch_floats(l, batch)));
 }
 
 /* The window of one image under position (y, x), as [channels][size][size]; with add, its values are added to

@@ -134,6 +134,13 @@ static void parse_shape(const cfg_section *s, net_options *o, diagnostics *d) {
         o->height = o->width = 1;
         o->channels = inputs;
     }
+    size_t values = layer_product((size_t)o->height * (size_t)o->width, (size_t)o->channels);
+    if (values > LAYER_MOST_VALUES) {
+        diagnostics_error(
+            d, LAYER_AT "height, width, channels: an input of %dx%dx%d is too large: at most %zu values",
+            section_path(s), section_line(s), o->width, o->height, o->channels, LAYER_MOST_VALUES);
+        o->height = o->width = o->channels = 1;
+    }
     if (o->height && o->width && o->channels) return;
     if (diagnostics_error_count(d) == mistakes)
         diagnostics_error(

@@ -131,9 +131,13 @@ static bool parse_layer(network *net, int index, cfg_section *s, diagnostics *d)
     if (type != &layer_unknown) section_report_unknown(s, d);
     size_t outputs =
         layer_product(layer_product((size_t)l->out.height, (size_t)l->out.width), (size_t)l->out.channels);
-    if (outputs > LAYER_MOST_VALUES) {
-        diagnostics_error(d, LAYER_AT "[%s]: its output of %dx%dx%d is too large", section_path(s),
-                          section_line(s), section_name(s), l->out.width, l->out.height, l->out.channels);
+    bool too_long = l->out.height > LAYER_MOST_LENGTH || l->out.width > LAYER_MOST_LENGTH ||
+                    l->out.channels > LAYER_MOST_LENGTH;
+    if (too_long || outputs > LAYER_MOST_VALUES) {
+        diagnostics_error(
+            d, LAYER_AT "[%s]: its output of %dx%dx%d is too large: at most %zu values, no side above %d",
+            section_path(s), section_line(s), section_name(s), l->out.width, l->out.height, l->out.channels,
+            LAYER_MOST_VALUES, LAYER_MOST_LENGTH);
         l->out = (tensor_shape){1, 1, 1};
     }
     return l->state != NULL || !type->destroy;
@@ -180,69 +184,6 @@ static bool fail_with(const diagnostics *d, error *e) {
     return error_set(e, "out of memory");
 }
 
-/* That no layer alone is beyond the limit: behind this, sums of sizes do not overflow. */
-static bool check_sizes(network *net, uint64_t limit, error *e) {
-    uint64_t values = limit / sizeof(float), total = 0;
-    for (int i = 0; i < net->layer_count; i++) {
-        const layer *l = &net->layers[i];
-        uint64_t outputs = layer_product(tensor_size(l->out), net->pass_batch), parameters = 0;
-        for (int j = 0; j < l->parameter_count && parameters <= values; j++) {
-            uint64_t count = l->parameters[j].count;
-            parameters += count < values ? count : values + 1;
-        }
-        total += parameters;
-        if (outputs > values || total > values)
-            return error_set(
-                e, LAYER_AT "[%s]: wants %.1f MB of memory for its %s%s, more than the %.1f MB allowed",
-                layer_at(l), section_name(l->section),
-                4e-6 * (double)(outputs > values ? outputs : parameters),
-                outputs > values ? "output" : "parameters",
-                outputs > values ? "; lower batch or raise subdivisions" : "", (double)limit / 1e6);
-    }
-    net->parameter_total = total;
-    return true;
-}
-
-static bool allocate_parameters(network *net, error *e) {
-    size_t total = net->parameter_total;
-    net->values = memory_allocate_zeroed(total, sizeof(float));
-    if (!net->values)
-        return error_set(e, "%s: out of memory for %zu parameters", cfg_path(net->source), total);
-    size_t place = 0;
-    for (int i = 0; i < net->layer_count; i++) {
-        layer *l = &net->layers[i];
-        for (int j = 0; j < l->parameter_count; j++) {
-            l->parameters[j].values = net->values + place;
-            place += l->parameters[j].count;
-        }
-    }
-    return !net->training || network_allocate_gradients(net, e);
-}
-
-static void freeze_before_stop(network *net) {
-    int last = -1;
-    for (int i = 0; i < net->layer_count; i++)
-        if (net->layers[i].stop_backward) last = i;
-    for (int i = 0; i <= last; i++)
-        for (int j = 0; j < net->layers[i].parameter_count; j++) net->layers[i].parameters[j].gradient = NULL;
-}
-
-bool network_allocate_gradients(network *net, error *e) {
-    net->gradients = memory_allocate_zeroed(net->parameter_total, sizeof(float));
-    if (!net->gradients)
-        return error_set(e, "%s: out of memory for the gradients of %zu parameters", cfg_path(net->source),
-                         net->parameter_total);
-    for (int i = 0; i < net->layer_count; i++) {
-        layer *l = &net->layers[i];
-        for (int j = 0; j < l->parameter_count; j++) {
-            parameter *p = &l->parameters[j];
-            if (p->trained && !l->only_forward) p->gradient = net->gradients + (p->values - net->values);
-        }
-    }
-    freeze_before_stop(net);
-    return true;
-}
-
 static bool build(network *net, const network_settings *settings, diagnostics *d, error *e) {
     if (!apply_overrides(net->source, settings) || !append_implied(net, net->source))
         return error_set(e, "%s: out of memory", cfg_path(net->source));
@@ -251,14 +192,12 @@ static bool build(network *net, const network_settings *settings, diagnostics *d
     if (settings->has_seed) net->options.seed = settings->seed;
     int default_batch = net->training ? net->options.batch / net->options.subdivisions : 1;
     net->pass_batch = (size_t)(settings->pass_batch > 0 ? settings->pass_batch : default_batch);
-    if (!check_sizes(net, settings->max_memory_bytes ? settings->max_memory_bytes : machine_memory_bytes(),
-                     e) ||
-        !allocate_parameters(net, e))
-        return false;
+    net->memory_limit = network_memory_limit(settings->max_memory_bytes);
+    if (!network_plan(net, e)) return false;
     for (int i = 0; i < net->layer_count; i++)
         if (net->layers[i].type->initialize)
             net->layers[i].type->initialize(&net->layers[i], net->options.seed);
-    return network_plan(net, settings->max_memory_bytes, e);
+    return true;
 }
 
 static network *allocate_network(const network_settings *settings, const char *path, error *e) {
@@ -276,7 +215,11 @@ static network *allocate_network(const network_settings *settings, const char *p
 }
 
 network *network_clone(const network *net, error *e) {
+    /* the copy's parameters are counted among what the network takes */
+    uint64_t own =
+        net->training ? net->memory_bytes - net->parameter_total * sizeof(float) : net->memory_bytes;
     network_settings settings = {.pass_batch = (int)net->pass_batch,
+                                 .max_memory_bytes = net->memory_limit > own ? net->memory_limit - own : 1,
                                  .threads = net->threads,
                                  .extensions = net->extensions,
                                  .extension_count = net->extension_count};

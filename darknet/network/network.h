@@ -77,6 +77,9 @@ struct network {
     float *gradients; /* the same places; NULL without training */
     size_t parameter_total;
 
+    uint64_t memory_limit; /* bytes that it may take */
+    uint64_t memory_bytes; /* that it takes, with what training and evaluation keep beside it: see limits.c */
+
     void *arena; /* activations, deltas, workspace */
     size_t arena_bytes;
     void *workspace;
@@ -96,7 +99,7 @@ typedef struct network_settings {
     int threads;    /* 0: all processors */
     bool has_seed;
     uint64_t seed;                              /* beats [net] seed */
-    uint64_t max_memory_bytes;                  /* 0: the machine's */
+    uint64_t max_memory_bytes;                  /* 0: the machine's; see limits.c for what counts */
     const darknet_extension *const *extensions; /* must outlive the network */
     size_t extension_count;
     /* Keys that a command line sets over the cfg's, "section.key" = value pairs. A section that is absent is
@@ -104,6 +107,9 @@ typedef struct network_settings {
     const char *const (*overrides)[2];
     size_t override_count;
 } network_settings;
+
+/* Batches that are prepared ahead of a training run and of an evaluation. */
+enum { TRAINING_PREFETCH = 4, EVALUATION_PREFETCH = 3 };
 
 /* Reads the cfg, checks every layer (all mistakes go to d), then allocates. NULL and a sentence in e (the
  * first mistake and how many more) when anything was wrong. Parameters have their initial values. */
@@ -114,14 +120,24 @@ void network_destroy(network *net);
 void net_options_parse(const cfg_section *s, net_options *o, diagnostics *d);
 void net_options_free(net_options *o);
 
-/* ---- memory (plan.c) ---- */
-/* Bytes of activations, deltas and workspace that the planned network takes. */
-bool network_plan(network *net, uint64_t max_bytes, error *e);
+/* ---- memory (limits.c, plan.c) ---- */
+/* That no tensor or parameter of the parsed network is beyond its memory limit alone; sums of sizes then do
+ * not overflow. Sets parameter_total. */
+bool network_check_sizes(network *net, error *e);
+/* That all of it, with an arena of so many bytes, is within the limit. Sets memory_bytes. */
+bool network_check_memory(network *net, size_t arena_bytes, error *e);
+/* Values and gradients of the parameters where there are none yet, zeros. */
+bool network_allocate_parameters(network *net, error *e);
+/* Places activations, deltas and workspace, checks the memory, then allocates them and the parameters. */
+bool network_plan(network *net, error *e);
 /* Plans anew for passes of up to pass_batch images, from now on with gradients when training (a network that
  * trains stays one). Parameters keep their values. On error there is no memory for passes: another replan or
  * the end. */
-bool network_replan(network *net, bool training, size_t pass_batch, uint64_t max_bytes, error *e);
-bool network_allocate_gradients(network *net, error *e);
+bool network_replan(network *net, bool training, size_t pass_batch, error *e);
+/* What network_pack_weights would allocate. */
+size_t network_packed_bytes(network *net);
+/* What is allowed: max_memory_bytes, or the machine's memory when that is 0. */
+uint64_t network_memory_limit(uint64_t max_memory_bytes);
 /* Physical memory of the machine in bytes. */
 uint64_t machine_memory_bytes(void);
 

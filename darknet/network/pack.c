@@ -6,10 +6,15 @@ static size_t pack_layer(layer *l, void *packed) {
     return l->type->pack ? size_round_up(l->type->pack(l, packed), MEMORY_ALIGNMENT) : 0;
 }
 
-bool network_pack_weights(network *net) {
+size_t network_packed_bytes(network *net) {
     size_t bytes = 0;
-    network_unpack_weights(net);
     for (int i = 0; i < net->layer_count; i++) bytes += pack_layer(&net->layers[i], NULL);
+    return bytes;
+}
+
+bool network_pack_weights(network *net) {
+    network_unpack_weights(net);
+    size_t bytes = network_packed_bytes(net);
     char *at = net->packed_weights = memory_allocate(bytes, 1);
     if (!at) return false;
     for (int i = 0; i < net->layer_count; i++) at += pack_layer(&net->layers[i], at);

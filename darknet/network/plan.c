@@ -3,7 +3,6 @@
  * inference N. Placement: largest first, each at the lowest place free during its life (greedy by size;
  * Pisarchyk and Lee, "Efficient memory management for deep neural net inference", 2020). */
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "core/memory.h"
 #include "network/network.h"
@@ -17,12 +16,17 @@ typedef struct placed {
 
 typedef struct plan {
     network *net;
+    int *last_readers; /* of each layer's output, through layers that pass it on; itself when there is none */
     placed *items;
     size_t count, capacity;
     size_t top;
+    size_t largest; /* bytes that a buffer was asked to have */
 } plan;
 
+/* A buffer beyond the memory limit is only noted: the plan is then refused. */
 static bool add(plan *p, size_t bytes, int first, int last, void **target) {
+    if (bytes > p->largest) p->largest = bytes;
+    if (bytes > p->net->memory_limit) return true;
     if (p->count == p->capacity) {
         size_t capacity = p->capacity ? p->capacity * 2 : 256;
         placed *grown = realloc(p->items, capacity * sizeof *grown);
@@ -41,33 +45,49 @@ static bool passes_through(const layer *l) {
     return l->type->passes_through && l->type->passes_through(l, l->net->training);
 }
 
-/* The last layer that reads the output of i, through layers that pass it on; i itself when there is none. */
-static int last_reader(const network *net, int i) {
-    int last = i;
-    for (int j = i + 1; j < net->layer_count; j++)
-        for (int k = 0; k < net->layers[j].input_count; k++) {
-            if (net->layers[j].inputs[k] != i) continue;
-            int reach = passes_through(&net->layers[j]) ? last_reader(net, j) : j;
-            if (reach > last) last = reach;
+/* One walk from the last layer to the first: every reader of a layer comes behind it. */
+static bool find_readers(plan *p) {
+    network *net = p->net;
+    size_t count = (size_t)net->layer_count;
+    int *last = p->last_readers = malloc(count * sizeof *last);
+    bool *is_read = calloc(count, sizeof *is_read);
+    bool good = last && is_read;
+    for (int i = 0; good && i < net->layer_count; i++) {
+        last[i] = i;
+        net->layers[i].lazy_output = net->training;
+    }
+    for (int i = net->layer_count - 1; good && i >= 0; i--) {
+        layer *l = &net->layers[i];
+        int reach = passes_through(l) ? last[i] : i;
+        l->lazy_output = l->lazy_output && is_read[i];
+        for (int k = 0; k < l->input_count; k++) {
+            int source = l->inputs[k];
+            if (source < 0) continue;
+            is_read[source] = true;
+            if (reach > last[source]) last[source] = reach;
+            if (!l->type->reads_lazy) net->layers[source].lazy_output = false;
         }
-    return last;
-}
-
-/* Whether every reader of i takes a pending map. */
-static bool read_lazily(const network *net, int i) {
-    bool read = false;
-    for (int j = i + 1; j < net->layer_count; j++)
-        for (int k = 0; k < net->layers[j].input_count; k++) {
-            if (net->layers[j].inputs[k] != i) continue;
-            read = true;
-            if (!net->layers[j].type->reads_lazy) return false;
-        }
-    return read;
+    }
+    free(is_read);
+    return good;
 }
 
 /* No gradient goes on to the inputs. */
 static bool ends_backward(const layer *l) {
     return l->stop_backward || l->only_forward;
+}
+
+/* Which parameters will have a gradient: not those of layers before the last stopbackward. */
+static void choose_learning(network *net) {
+    int last = -1;
+    for (int i = 0; i < net->layer_count; i++)
+        if (net->layers[i].stop_backward) last = i;
+    for (int i = 0; i < net->layer_count; i++) {
+        layer *l = &net->layers[i];
+        for (int j = 0; j < l->parameter_count; j++)
+            l->parameters[j].learns =
+                net->training && i > last && l->parameters[j].trained && !l->only_forward;
+    }
 }
 
 /* Which layers learn, which deltas are wanted, and which layers' backward passes run. */
@@ -77,8 +97,8 @@ static void mark_gradients(network *net) {
     if (!learns || !reached) goto done;
     for (int i = 0; i < net->layer_count; i++) {
         layer *l = &net->layers[i];
-        for (int j = 0; j < l->parameter_count; j++) l->trains = l->trains || l->parameters[j].gradient;
-        if (l->shared) l->trains = layer_gradient(l, "weights") != NULL;
+        for (int j = 0; j < l->parameter_count; j++) l->trains = l->trains || l->parameters[j].learns;
+        if (l->shared) l->trains = !l->only_forward && l->shared->trains;
         learns[i] = l->trains;
         for (int k = 0; k < l->input_count && !ends_backward(l); k++)
             if (l->inputs[k] >= 0 && learns[l->inputs[k]]) learns[i] = true;
@@ -101,22 +121,24 @@ done:
 
 static bool add_deltas(plan *p, int *owners) {
     network *net = p->net;
-    int moments = 2 * net->layer_count;
-    int *parents = malloc((size_t)net->layer_count * sizeof *parents);
-    if (!parents) return false;
-    share_deltas(net, parents);
-    for (int i = 0; i < net->layer_count; i++) owners[i] = delta_owner(parents, i);
-    free(parents);
-    for (int owner = 0; owner < net->layer_count; owner++) {
-        int oldest = -1;
-        for (int i = 0; i < net->layer_count; i++)
-            if (owners[i] == owner && net->layers[i].wants_delta && (oldest < 0 || i < oldest)) oldest = i;
-        if (oldest < 0) continue;
-        int first = moments - 1 - last_reader(net, owner), last = moments - 1 - oldest;
-        size_t bytes = net->pass_batch * tensor_size(net->layers[owner].out) * sizeof(float);
-        if (!add(p, bytes, first, last, (void **)&net->layers[owner].delta)) return false;
+    int count = net->layer_count, moments = 2 * count;
+    int *oldest = malloc((size_t)count * sizeof *oldest); /* member of each owner's group */
+    if (!oldest || !share_deltas(net, owners)) {
+        free(oldest);
+        return false;
     }
-    return true;
+    for (int i = 0; i < count; i++) oldest[i] = -1;
+    for (int i = 0; i < count; i++)
+        if (net->layers[i].wants_delta && oldest[owners[i]] < 0) oldest[owners[i]] = i;
+    bool good = true;
+    for (int i = 0; good && i < count; i++) {
+        if (oldest[i] < 0) continue;
+        size_t bytes = net->pass_batch * tensor_size(net->layers[i].out) * sizeof(float);
+        good = add(p, bytes, moments - 1 - p->last_readers[i], moments - 1 - oldest[i],
+                   (void **)&net->layers[i].delta);
+    }
+    free(oldest);
+    return good;
 }
 
 static bool add_layers(plan *p) {
@@ -127,10 +149,10 @@ static bool add_layers(plan *p) {
         for (int b = 0; b < l->buffer_count; b++) {
             buffer_request *r = &l->buffers[b];
             int first = r->life == BUFFER_PERMANENT ? 0 : i;
-            int last = r->life == BUFFER_FORWARD    ? last_reader(net, i)
+            int last = r->life == BUFFER_FORWARD    ? p->last_readers[i]
                        : r->life == BUFFER_TRAINING ? 2 * net->layer_count - 1 - i
                                                     : end;
-            if (last_reader(net, i) == net->layer_count - 1 || &net->layers[i] == network_output_layer(net))
+            if (p->last_readers[i] == net->layer_count - 1 || &net->layers[i] == network_output_layer(net))
                 last = end;
             if (!add(p, r->bytes, first, last, &r->memory)) return false;
         }
@@ -165,21 +187,10 @@ static void place_all(plan *p) {
     }
 }
 
-uint64_t machine_memory_bytes(void) {
-    long pages = sysconf(_SC_PHYS_PAGES), bytes = sysconf(_SC_PAGESIZE);
-    return pages > 0 && bytes > 0 ? (uint64_t)pages * (uint64_t)bytes : UINT64_MAX;
-}
-
-static bool allocate(plan *p, uint64_t max_bytes, error *e) {
+static bool allocate(plan *p, error *e) {
     network *net = p->net;
-    uint64_t limit = max_bytes ? max_bytes : machine_memory_bytes();
-    uint64_t parameters = (uint64_t)net->parameter_total * sizeof(float) * (net->training ? 3 : 1);
-    if ((uint64_t)p->top + parameters > limit)
-        return error_set(e,
-                         "%s: wants %.1f MB of memory at %zu images a pass, more than the %.1f MB allowed; "
-                         "lower batch or raise subdivisions",
-                         cfg_path(net->source), (double)((uint64_t)p->top + parameters) / 1e6,
-                         net->pass_batch, (double)limit / 1e6);
+    size_t bytes = p->largest > net->memory_limit ? p->largest : p->top;
+    if (!network_check_memory(net, bytes, e) || !network_allocate_parameters(net, e)) return false;
     net->arena = memory_allocate(p->top, 1);
     if (!net->arena)
         return error_set(e, "%s: out of memory for %zu bytes of activations", cfg_path(net->source), p->top);
@@ -197,31 +208,33 @@ static bool add_gathered(plan *p, int end) {
     return true;
 }
 
-bool network_plan(network *net, uint64_t max_bytes, error *e) {
+bool network_plan(network *net, error *e) {
     plan p = {.net = net};
+    if (!network_check_sizes(net, e)) return false;
+    bool good = find_readers(&p);
+    choose_learning(net);
     if (net->training) mark_gradients(net);
     for (int i = 0; i < net->layer_count; i++) {
         layer *l = &net->layers[i];
-        l->lazy_output = net->training && read_lazily(net, i);
         if (l->type->plan) l->type->plan(l, net->pass_batch, net->training, net->threads);
         if (l->workspace_bytes > net->workspace_bytes) net->workspace_bytes = l->workspace_bytes;
     }
     int end = (net->training ? 2 : 1) * net->layer_count;
     int *owners = calloc((size_t)net->layer_count, sizeof *owners);
-    bool good = owners && add_layers(&p) && add(&p, net->workspace_bytes, 0, end, &net->workspace) &&
-                add_gathered(&p, end) && (!net->training || add_deltas(&p, owners));
+    good = good && owners && add_layers(&p) && add(&p, net->workspace_bytes, 0, end, &net->workspace) &&
+           add_gathered(&p, end) && (!net->training || add_deltas(&p, owners));
     if (!good) error_set(e, "%s: out of memory", cfg_path(net->source));
     if (good) place_all(&p);
-    good = good && allocate(&p, max_bytes, e);
+    good = good && allocate(&p, e);
     for (int i = 0; good && net->training && i < net->layer_count; i++)
         if (net->layers[i].wants_delta) net->layers[i].delta = net->layers[owners[i]].delta;
     free(owners);
+    free(p.last_readers);
     free(p.items);
     return good;
 }
 
-bool network_replan(network *net, bool training, size_t pass_batch, uint64_t max_bytes, error *e) {
-    if (training && !net->gradients && !network_allocate_gradients(net, e)) return false;
+bool network_replan(network *net, bool training, size_t pass_batch, error *e) {
     network_unpack_weights(net);
     net->training = net->training || training;
     net->pass_batch = pass_batch;
@@ -235,5 +248,5 @@ bool network_replan(network *net, bool training, size_t pass_batch, uint64_t max
         l->wants_delta = false;
         l->delta = NULL;
     }
-    return network_plan(net, max_bytes, e);
+    return network_plan(net, e);
 }

@@ -4,11 +4,9 @@
 
 #include "network/network.h"
 
-/* The backward pass of a plain sum copies its delta to its inputs. Where nothing can tell the difference, the
- * input uses the sum's memory instead. parents[i]: the sum whose delta is i's delta, or -1. */
-void share_deltas(const network *net, int *parents);
-
-/* The layer at the end of i's chain of parents: whose memory it is. */
-int delta_owner(const int *parents, int i);
+/* The backward pass of a plain sum (layer_type.shares_delta) copies its delta to its inputs; where the order
+ * of additions allows it the inputs' deltas are the sum's own memory instead. owners[i]: the layer whose
+ * buffer serves as layer i's delta, i itself when it shares nobody's. False when memory is out. */
+bool share_deltas(const network *net, int *owners);
 
 #endif

@@ -42,7 +42,7 @@ bool visit_sample_of(const network *net, const dataset *d, size_t most, image_vi
                      error *e) {
     augmentation a = training_preparation(net, dataset_classes(d));
     data_loader_options o = {
-        .batch = net->pass_batch, .workers = 1, .depth = 3, .shuffle = true, .seed = net->options.seed};
+        .batch = net->pass_batch, .workers = 1, .depth = EVALUATION_PREFETCH, .shuffle = true, .seed = net->options.seed};
     size_t left = dataset_count(d);
     if (most > 0 && most < left) left = most;
     data_loader *loader = data_loader_create(d, &a, &o, e);

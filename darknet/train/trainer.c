@@ -110,7 +110,7 @@ static bool start_loader(trainer *t) {
     augmentation a = training_preparation(t->net, dataset_classes(t->train_set));
     data_loader_options o = {.batch = t->net->pass_batch,
                              .workers = 1,
-                             .depth = 4,
+                             .depth = TRAINING_PREFETCH,
                              .shuffle = true,
                              .seed = t->net->options.seed,
                              .start_image = t->net->seen};

@@ -17,6 +17,7 @@ typedef struct array_model {
 
 struct plugin {
     char *resources;           /* directory with accelerators/, or NULL */
+    uint64_t memory_limit;     /* bytes a network may take; 0: the machine's */
     array_model *chosen;       /* by the command line; NULL: the network's or the default */
     darknet_extension extension;
     darknet_layer_type layer_type;

@@ -12,8 +12,9 @@ static const char *log_header(void *user, network *net) {
     array_model model;
     if (!array_model_of(p, net, &model, NULL)) return NULL;
     const hd_accelerator *a = &model.accelerator;
-    (void)snprintf(p->header, sizeof p->header, "# accelerator: %s (%dx%d, %s, %s)\n# energy_table: %s\n", a->name, a->rows, a->cols,
-                   hd_dataflow_name(a->dataflow), hd_representation_name(a->representation), model.table.name);
+    (void)snprintf(p->header, sizeof p->header, "# accelerator: %s (%dx%d, %s, %s)\n# energy_table: %s\n",
+                   a->name, a->rows, a->cols, hd_dataflow_name(a->dataflow),
+                   hd_representation_name(a->representation), model.table.name);
     return p->header;
 }
 
@@ -38,6 +39,14 @@ plugin *plugin_create(const char *resource_directory, error *e) {
     return p;
 }
 
+void plugin_limit_memory(plugin *p, uint64_t bytes) {
+    p->memory_limit = bytes;
+}
+
+uint64_t plugin_memory_limit(const plugin *p) {
+    return p->memory_limit;
+}
+
 void plugin_destroy(plugin *p) {
     if (!p) return;
     epoch_report_free(p->epoch);
@@ -46,7 +55,9 @@ void plugin_destroy(plugin *p) {
     free(p);
 }
 
-const darknet_extension *plugin_extension(plugin *p) { return &p->extension; }
+const darknet_extension *plugin_extension(plugin *p) {
+    return &p->extension;
+}
 
 bool plugin_use_accelerator(plugin *p, const char *path, error *e) {
     if (!path) return true;

@@ -16,6 +16,11 @@ void plugin_destroy(plugin *p);
 /* What darknet is given; lives as long as the plug-in. */
 const darknet_extension *plugin_extension(plugin *p);
 
+/* The most memory that a network may take, 0 for the machine's: the command line's, kept here because this is
+ * what every command is given. */
+void plugin_limit_memory(plugin *p, uint64_t bytes);
+uint64_t plugin_memory_limit(const plugin *p);
+
 /* The accelerator of reports, beating a cfg's; NULL: the cfg's or the default. */
 bool plugin_use_accelerator(plugin *p, const char *path, error *e);
 

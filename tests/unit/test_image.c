@@ -279,6 +279,9 @@ static void hostile_headers_allocate_nothing(void **state) {
     static const uint8_t png[] = {0x89, 'P', 'N', 'G', 13, 10, 26, 10, 0, 0, 0, 13, 'I', 'H', 'D', 'R', 0,
                                   0,    31,  64,  0,   0,  31, 64, 8,  2, 0, 0, 0,  0,   0,   0,   0};
     expect_failure(png, sizeof png, "x: an image of 8000 x 8000 pixels: at most 33554432 pixels are decoded");
+    static const uint8_t bmp[64] = {
+        'B', 'M', 64, [10] = 54, [14] = 40, [19] = 16, [23] = 16, [26] = 1, [28] = 24};
+    expect_failure(bmp, sizeof bmp, "x: truncated: shorter than its header says (64 bytes)");
     image_f32 image;
     error e = {{0}};
     assert_false(image_load_memory(png, sizeof png, "x", 4, &image, &e));

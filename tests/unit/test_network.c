@@ -158,7 +158,7 @@ static void mistakes_are_named(void **state) {
                    message);
     assert_non_null(strstr(message, "does not fit the 4x4 input"));
     made_cfg_error("[net]\nheight=4\nwidth=4\nchannels=1\n[route]\nlayers=3\n", message);
-    assert_non_null(strstr(message, ":6: layers: 3 names layer 3"));
+    assert_non_null(strstr(message, ":6: layers: 3 names another layer, but no layer stands before layer 0"));
     made_cfg_error("[convolutional]\nsize=1\n", message);
     assert_non_null(strstr(message, "the first section must be [net]"));
     made_cfg_error("[net]\nheight=4\nwidth=4\nchannels=1\n[yolo]\n", message);
