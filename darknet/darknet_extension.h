@@ -87,7 +87,7 @@ typedef struct darknet_layer_type {
                                one is appended; or NULL */
 
     /* Reads the section through `option` (marks the key as known; NULL when absent) and makes the layer's
-     * state. */
+     * state. False with what is wrong, one line a mistake, each beginning "key: ". */
     bool (*create)(void *user, const char *(*option)(void *section, const char *key), void *section,
                    void **state, darknet_error *e);
     /* output[n] from input[n], batch * outputs values each, channels-last. NULL: the input is passed through.

@@ -46,6 +46,11 @@ int command_with_data(program *p, const command_spec *spec, int argc, char **arg
     data_options data;
     diagnostics *d = diagnostics_create();
     bool good = data_options_diagnose(a.positions[0], &data, d, &e);
+    if (!good && diagnostics_error_count(d) > 0) {
+        print_diagnostics(d);
+        diagnostics_destroy(d);
+        return 1;
+    }
     if (good && (data.train || data.valid || data.test)) print_diagnostics(d);
     diagnostics_destroy(d);
     if (!good) return fail("%s", e.message);

@@ -1,4 +1,5 @@
-/* Guessing what a misspelt name was meant to be, by edit distance (insertions, deletions, replacements). */
+/* Guessing what a misspelt name was meant to be, by edit distance (letters inserted, left out,
+ * replaced, or exchanged with their neighbour). */
 #include "config/config.h"
 
 #include <stdlib.h>
@@ -7,22 +8,32 @@
 #define NAME_BYTES 64
 #define FARTHEST 2
 
-/* Levenshtein's distance, one row at a time. Both names are shorter than NAME_BYTES. */
-static size_t edit_distance(const char *a, const char *b) {
-    size_t columns = strlen(b), row[NAME_BYTES];
-    for (size_t j = 0; j <= columns; j++) row[j] = j;
-    for (size_t i = 0; a[i]; i++) {
-        size_t diagonal = row[0];
-        row[0] = i + 1;
-        for (size_t j = 0; j < columns; j++) {
-            size_t best = diagonal + (a[i] != b[j]);
-            if (row[j] + 1 < best) best = row[j] + 1;
-            if (row[j + 1] + 1 < best) best = row[j + 1] + 1;
-            diagonal = row[j + 1];
-            row[j + 1] = best;
-        }
+/* Row i + 1 of the table from rows i and i - 1 (before, NULL for the first). */
+static void next_row(const char *a, size_t i, const char *b, size_t columns, const size_t *before,
+                     const size_t *last, size_t *row) {
+    row[0] = i + 1;
+    for (size_t j = 0; j < columns; j++) {
+        size_t best = last[j] + (a[i] != b[j]);
+        if (last[j + 1] + 1 < best) best = last[j + 1] + 1;
+        if (row[j] + 1 < best) best = row[j] + 1;
+        if (i && j && a[i] == b[j - 1] && a[i - 1] == b[j] && before[j - 1] + 1 < best)
+            best = before[j - 1] + 1;
+        row[j + 1] = best;
     }
-    return row[columns];
+}
+
+/* The optimal string alignment distance. Both names are shorter than NAME_BYTES. */
+static size_t edit_distance(const char *a, const char *b) {
+    size_t columns = strlen(b), memory[3][NAME_BYTES], *rows[3] = {memory[0], memory[1], memory[2]};
+    for (size_t j = 0; j <= columns; j++) rows[1][j] = j;
+    for (size_t i = 0; a[i]; i++) {
+        next_row(a, i, b, columns, rows[0], rows[1], rows[2]);
+        size_t *oldest = rows[0];
+        rows[0] = rows[1];
+        rows[1] = rows[2];
+        rows[2] = oldest;
+    }
+    return rows[1][columns];
 }
 
 const char *closest_name(const char *word, const char *const *names, size_t count) {

@@ -32,7 +32,8 @@ static char *append_item(char *list, const char *item) {
 typedef struct path_reader {
     const cfg_section *section;
     const char *data_path;
-    error *e;
+    diagnostics *d;
+    error *e; /* of one key */
 } path_reader;
 
 static char *make_ready(const path_reader *r, const char *item, const char *where, bool find) {
@@ -67,25 +68,38 @@ static bool read_paths(const path_reader *r, const char *key, bool find, char **
     return true;
 }
 
-static bool check_format(const cfg_section *s, const char *format, error *e) {
-    static const char *const formats[] = {"auto", "list", "cifar10", "cifar100", "idx"};
-    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
-        if (strcmp(format, formats[i]) == 0) return true;
-    return error_set(e, "%s:%d: format: \"%.80s\" is none of auto, list, cifar10, cifar100, idx",
-                     section_path(s), section_key_line(s, "format"), format);
+/* Mistakes go to the diagnostics, so that the other keys are read all the same. */
+static void read_key(const path_reader *r, const char *key, bool find, char **out) {
+    error e = {{0}};
+    path_reader own = *r;
+    own.e = &e;
+    if (!read_paths(&own, key, find, out)) diagnostics_error(r->d, "%s", e.message);
 }
 
-static bool read_strings(const cfg_section *s, data_options *o, error *e) {
-    path_reader r = {s, o->path, e};
+static void check_format(const cfg_section *s, const char *format, diagnostics *d) {
+    static const char *const formats[] = {"auto", "list", "cifar10", "cifar100", "idx"};
+    enum { COUNT = sizeof formats / sizeof *formats };
+    for (size_t i = 0; i < COUNT; i++)
+        if (strcmp(format, formats[i]) == 0) return;
+    const char *closest = closest_name(format, formats, COUNT);
+    diagnostics_error(d, "%s:%d: format: \"%.80s\" is none of auto, list, cifar10, cifar100, idx%s%s%s",
+                      section_path(s), section_key_line(s, "format"), format,
+                      closest ? "; did you mean \"" : "", closest ? closest : "", closest ? "\"?" : "");
+}
+
+static bool read_strings(const cfg_section *s, data_options *o, diagnostics *d, error *e) {
+    path_reader r = {.section = s, .data_path = o->path, .d = d};
     const char *format = section_string(s, "format", "auto");
-    if (!check_format(s, format, e)) return false;
-    if (!read_paths(&r, "train", true, &o->train) || !read_paths(&r, "valid", true, &o->valid) ||
-        !read_paths(&r, "test", true, &o->test) || !read_paths(&r, "train_labels", true, &o->train_labels) ||
-        !read_paths(&r, "valid_labels", true, &o->valid_labels) ||
-        !read_paths(&r, "test_labels", true, &o->test_labels) ||
-        !read_paths(&r, "labels", true, &o->labels) || !read_paths(&r, "names", true, &o->names) ||
-        !read_paths(&r, "backup", false, &o->backup))
-        return false;
+    check_format(s, format, d);
+    read_key(&r, "train", true, &o->train);
+    read_key(&r, "valid", true, &o->valid);
+    read_key(&r, "test", true, &o->test);
+    read_key(&r, "train_labels", true, &o->train_labels);
+    read_key(&r, "valid_labels", true, &o->valid_labels);
+    read_key(&r, "test_labels", true, &o->test_labels);
+    read_key(&r, "labels", true, &o->labels);
+    read_key(&r, "names", true, &o->names);
+    read_key(&r, "backup", false, &o->backup);
     o->format = strdup(format);
     if (!o->names && o->labels) o->names = strdup(o->labels);
     if (!o->backup) o->backup = strdup("/backup/");
@@ -98,11 +112,11 @@ static bool read_options(const cfg_section *s, data_options *o, diagnostics *d, 
     o->classes = section_int(s, "classes", 2, 1, CLASSES_LIMIT, d);
     o->top = section_int(s, "top", 1, 1, CLASSES_LIMIT, d);
     o->valid_split = (size_t)section_int(s, "valid_split", 0, 0, INT_MAX, d);
-    bool good = read_strings(s, o, e);
+    bool good = read_strings(s, o, d, e);
+    if (o->top > o->classes)
+        diagnostics_error(d, "%s:%d: top: %d is more than the %d classes", o->path,
+                          section_key_line(s, "top"), o->top, o->classes);
     section_report_unknown(s, d);
-    if (good && o->top > o->classes)
-        return error_set(e, "%s:%d: top: %d is more than the %d classes", o->path, section_key_line(s, "top"),
-                         o->top, o->classes);
     return good;
 }
 

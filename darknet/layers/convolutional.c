@@ -45,9 +45,9 @@ static void read_shape(layer *l, const cfg_section *s, convolution_shape *c, dia
     int groups = section_int(s, "groups", 1, 1, 1 << 20, d);
     if (section_flag(s, "pad", false, d)) padding = size / 2;
     if (l->in.channels % groups != 0 || filters % groups != 0) {
-        diagnostics_error(d,
-                          LAYER_AT "groups: %d does not divide both the %d input channels and the %d filters",
-                          section_path(s), section_key_line(s, "groups"), groups, l->in.channels, filters);
+        layer_shape_error(l, s, "groups", d,
+                          "%d does not divide both the %d input channels and the %d filters", groups,
+                          l->in.channels, filters);
         groups = 1;
     }
     /* as in Darknet, padding counts steps of the dilation */

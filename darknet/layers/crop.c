@@ -32,12 +32,8 @@ static bool changes_colors(const crop *state) {
 static void check(const layer *l, const cfg_section *s, diagnostics *d) {
     const crop *state = l->state;
     if (l->out.height > l->in.height || l->out.width > l->in.width)
-        diagnostics_error(
-            d,
-            LAYER_AT
-            "crop_height, crop_width: %dx%d does not fit the %dx%d of layer %d (-1: the network's input)",
-            section_path(s), section_line(s), l->out.width, l->out.height, l->in.width, l->in.height,
-            l->inputs[0]);
+        layer_shape_error(l, s, "crop_height", d, "a crop of %dx%d does not fit the %dx%d input",
+                          l->out.width, l->out.height, l->in.width, l->in.height);
     if (changes_colors(state) && (l->inputs[0] >= 0 || l->in.channels != 3))
         diagnostics_error(
             d,

@@ -28,9 +28,8 @@ static void read_shape(layer *l, deconvolutional *state, const cfg_section *s, d
     int64_t height = (int64_t)(l->in.height - 1) * state->stride + state->size - 2 * state->padding;
     int64_t width = (int64_t)(l->in.width - 1) * state->stride + state->size - 2 * state->padding;
     if (height < 1 || width < 1 || height > LAYER_MOST_LENGTH || width > LAYER_MOST_LENGTH) {
-        diagnostics_error(d, LAYER_AT "size: the output of layer %d would be %lldx%lld; 1 to %d are possible",
-                          section_path(s), section_key_line(s, "size"), l->index, (long long)width,
-                          (long long)height, LAYER_MOST_LENGTH);
+        layer_shape_error(l, s, "size", d, "the output would be %lldx%lld; 1 to %d are possible",
+                          (long long)width, (long long)height, LAYER_MOST_LENGTH);
         height = width = 1;
     }
     l->out = (tensor_shape){(int)height, (int)width, filters};

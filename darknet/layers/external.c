@@ -1,5 +1,6 @@
 /* Layer types registered from outside the library (darknet_layer_type): the bridge between their records and
  * ours. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,18 @@ bool external_is_registered(const network *net, const char *name) {
     return registered(net, name, &user) != NULL;
 }
 
+/* Lines of a sentence each; one that begins with a key and ':' is about that key's line. */
+static void report(const cfg_section *s, const char *sentences, diagnostics *d) {
+    char key[64];
+    for (size_t length; *sentences; sentences += length + (sentences[length] != 0)) {
+        length = strcspn(sentences, "\n");
+        size_t word = strcspn(sentences, ": \n");
+        (void)snprintf(key, sizeof key, "%.*s", word < sizeof key ? (int)word : 0, sentences);
+        diagnostics_error(d, LAYER_AT "%.*s", section_path(s), section_key_line(s, key), (int)length,
+                          sentences);
+    }
+}
+
 static void parse(layer *l, const cfg_section *s, layer_context *context) {
     external *state = l->state = calloc(1, sizeof *state);
     if (!state) return;
@@ -38,7 +51,7 @@ static void parse(layer *l, const cfg_section *s, layer_context *context) {
     state->type = registered(l->net, section_name(s), &user);
     error e = {0};
     if (!state->type->create(user, read_option, (void *)(uintptr_t)s, &state->state, &e))
-        diagnostics_error(context->diagnostics, LAYER_AT "%s", section_path(s), section_line(s), e.message);
+        report(s, e.message, context->diagnostics);
 }
 
 static bool passes_through(const layer *l, bool training) {

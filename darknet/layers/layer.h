@@ -192,6 +192,9 @@ bool layer_set_inputs(layer *l, const int *references, size_t count, const char 
 /* The inputs of a layer that reads the previous one and those of its key `from`; `from` missing is a
  * diagnostic. */
 bool layer_set_from(layer *l, const cfg_section *s, layer_context *context);
+/* "file:line of the key: key: <the sentence> (layer 3 reads layer 2)": for shapes that do not fit. */
+void layer_shape_error(const layer *l, const cfg_section *s, const char *key, diagnostics *d, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
 /* Says that a size x size window with this padding fits not into the layer's input. */
 void layer_window_error(const layer *l, const cfg_section *s, int size, int padding, diagnostics *d);
 tensor_shape layer_input_shape(const layer *l, int k);

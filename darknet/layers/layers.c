@@ -1,5 +1,6 @@
 /* The table of layer types, and the helpers they share. */
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,14 +191,21 @@ bool layer_set_from(layer *l, const cfg_section *s, layer_context *context) {
     return good;
 }
 
-void layer_window_error(const layer *l, const cfg_section *s, int size, int padding, diagnostics *d) {
-    char source[32] = "the network's input";
+void layer_shape_error(const layer *l, const cfg_section *s, const char *key, diagnostics *d,
+                       const char *format, ...) {
+    char source[32] = "the network's input", sentence[256];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(sentence, sizeof sentence, format, arguments);
+    va_end(arguments);
     if (l->inputs[0] >= 0) (void)snprintf(source, sizeof source, "layer %d", l->inputs[0]);
-    diagnostics_error(
-        d,
-        LAYER_AT "size: a window of %dx%d does not fit the %dx%d input with padding %d (layer %d reads %s)",
-        section_path(s), section_key_line(s, "size"), size, size, l->in.width, l->in.height, padding,
-        l->index, source);
+    diagnostics_error(d, LAYER_AT "%s: %s (layer %d reads %s)", section_path(s), section_key_line(s, key),
+                      key, sentence, l->index, source);
+}
+
+void layer_window_error(const layer *l, const cfg_section *s, int size, int padding, diagnostics *d) {
+    layer_shape_error(l, s, "size", d, "a window of %dx%d does not fit the %dx%d input with padding %d", size,
+                      size, l->in.width, l->in.height, padding);
 }
 
 tensor_shape layer_input_shape(const layer *l, int k) {

@@ -57,9 +57,8 @@ static void parse(layer *l, const cfg_section *s, layer_context *context) {
     if (m->depth) {
         l->out = (tensor_shape){l->in.height, l->in.width, channels};
         if (channels > l->in.channels)
-            diagnostics_error(d, LAYER_AT "out_channels: %d are more than the %d of layer %d",
-                              section_path(s), section_key_line(s, "out_channels"), channels, l->in.channels,
-                              l->inputs[0]);
+            layer_shape_error(l, s, "out_channels", d, "%d are more than the %d of the input", channels,
+                              l->in.channels);
         return;
     }
     set_shape(l, m, size, kind ? 1 : stride, padding, s, d);

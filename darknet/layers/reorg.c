@@ -48,8 +48,7 @@ static void parse(layer *l, const cfg_section *s, layer_context *context) {
          image_fits = l->in.height % stride == 0 && l->in.width % stride == 0;
     bool wants_channels = state->reverse || !state->plain, wants_image = !state->reverse;
     if (has_stride(state) && ((wants_channels && !channels_fit) || (wants_image && !image_fits))) {
-        diagnostics_error(d, LAYER_AT "stride: layer %d gives %dx%dx%d; %s%s%s", section_path(s),
-                          section_key_line(s, "stride"), l->inputs[0], l->in.width, l->in.height,
+        layer_shape_error(l, s, "stride", d, "the input is %dx%dx%d; %s%s%s", l->in.width, l->in.height,
                           l->in.channels,
                           wants_image ? "width and height must be multiples of the stride" : "",
                           wants_image && wants_channels ? " and " : "",

@@ -60,8 +60,8 @@ static void parse(layer *l, const cfg_section *s, layer_context *context) {
     l->is_loss = !state->noloss;
     if (*section_string(s, "tree", "")) read_tree(l, s, d);
     if (tensor_size(l->in) % (size_t)state->groups != 0) {
-        diagnostics_error(d, LAYER_AT "groups: %d does not divide the %zu inputs", section_path(s),
-                          section_key_line(s, "groups"), state->groups, tensor_size(l->in));
+        layer_shape_error(l, s, "groups", d, "%d does not divide the %zu inputs", state->groups,
+                          tensor_size(l->in));
         state->groups = 1;
     }
 }

@@ -29,9 +29,8 @@ static void parse(layer *l, const cfg_section *s, layer_context *context) {
         l->out = (tensor_shape){layer_length((int64_t)l->in.height * stride),
                                 layer_length((int64_t)l->in.width * stride), channels};
     } else if (l->in.height % state->stride || l->in.width % state->stride) {
-        diagnostics_error(d, LAYER_AT "stride: %d does not divide the %dx%d output of layer %d",
-                          section_path(s), section_key_line(s, "stride"), state->stride, l->in.width,
-                          l->in.height, l->inputs[0]);
+        layer_shape_error(l, s, "stride", d, "%d does not divide the %dx%d input", state->stride, l->in.width,
+                          l->in.height);
     } else {
         l->out = (tensor_shape){l->in.height / state->stride, l->in.width / state->stride, channels};
     }

@@ -148,9 +148,11 @@ static void parse_all(network *net, diagnostics *d) {
     if (!first && diagnostics_error_count(d)) return; /* the grammar's mistakes say it all */
     const char *name = first ? section_name(first) : "";
     if (strcmp(name, "net") != 0 && strcmp(name, "network") != 0) {
-        diagnostics_error(d, "%s:%d: the first section must be [net] or [network]", cfg_path(net->source),
-                          first ? section_line(first) : 1);
-        return;
+        const char *meant = closest_name(name, (const char *const[]){"net", "network"}, 2);
+        diagnostics_error(d, "%s:%d: the first section must be [net] or [network]%s%.40s%s",
+                          cfg_path(net->source), first ? section_line(first) : 1, meant ? ", not [" : "",
+                          meant ? name : "", meant ? "]" : "");
+        if (!meant) return; /* there is no telling shapes then */
     }
     net_options_parse(first, &net->options, d);
     section_report_unknown(first, d);

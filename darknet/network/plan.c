@@ -92,8 +92,8 @@ static void choose_learning(network *net) {
 
 /* Which layers learn, which deltas are wanted, and which layers' backward passes run. */
 static void mark_gradients(network *net) {
-    bool *learns = calloc((size_t)net->layer_count, sizeof *learns);   /* it or something before it */
-    bool *reached = calloc((size_t)net->layer_count, sizeof *reached); /* a loss at or after it */
+    bool *learns = calloc((unsigned)net->layer_count, sizeof *learns);   /* it or something before it */
+    bool *reached = calloc((unsigned)net->layer_count, sizeof *reached); /* a loss at or after it */
     if (!learns || !reached) goto done;
     for (int i = 0; i < net->layer_count; i++) {
         layer *l = &net->layers[i];

@@ -3,6 +3,8 @@
  * orders that it follows are solved anew from the current weights every few epochs, and are part of a run's
  * state. */
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,14 +31,25 @@ typedef struct option_reader {
     bool good;
 } option_reader;
 
+/* One more line of mistakes. */
+static void refuse(option_reader *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void refuse(option_reader *r, const char *format, ...) {
+    size_t used = r->good ? 0 : strlen(r->e->message), room = sizeof r->e->message;
+    r->good = false;
+    if (used && used + 1 < room) r->e->message[used++] = '\n';
+    va_list pieces;
+    va_start(pieces, format);
+    (void)vsnprintf(r->e->message + used, room - used, format, pieces);
+    va_end(pieces);
+}
+
 static double read_number(option_reader *r, const char *key, double fallback, double least, double most) {
     const char *text = r->option(r->section, key);
     if (!text) return fallback;
     char *end;
     double value = strtod(text, &end);
     if (end != text && *end == 0 && isfinite(value) && value >= least && value <= most) return value;
-    if (r->good)
-        r->good = error_set(r->e, "%s: \"%s\" is not a number from %g to %g", key, text, least, most);
+    refuse(r, "%s: \"%.80s\" is not a number from %g to %g", key, text, least, most);
     return fallback;
 }
 
@@ -50,7 +63,7 @@ static int read_choice(option_reader *r, const char *key, const char *const *nam
         size_t used = strlen(list);
         (void)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
     }
-    if (r->good) r->good = error_set(r->e, "%s: \"%s\" is not one of %s", key, text, list);
+    refuse(r, "%s: \"%.80s\" is not one of %s", key, text, list);
     return fallback;
 }
 
