@@ -1,15 +1,21 @@
-/* Flips saved and time taken by the post-training methods on the 34 pointwise layers of a MobileNetV2 with
- * Laplacian weights. Usage: bench_hd [threads [rows ...]] */
-#include "reordering.h"
-#include "rounding.h"
-
+/* Flips saved and time taken by the post-training methods: on the pointwise layers of a MobileNetV2 for
+ * images of 224 x 224 with Laplacian weights, and on networks of cfg/ with trained weights, where there are
+ * some. Usage: bench_hd [threads [rows ...]]. Flips are recounted from the words by hd_count_flips. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { LAYERS = 34, MUS = 4 };
+#include "internal.h"
+#include "reordering.h"
+#include "rounding.h"
+
+enum { MOST_LAYERS = 256 };
+
+/* Of the figures that are asked for at 16 lanes on the ImageNet-style shapes. */
+static const double target_sqnr_db = 22, target_segment = 1.36, target_trellis = 2.9;
 
 typedef struct times {
     double wall, cpu;
@@ -31,184 +37,325 @@ static float laplacian(void) {
     return (float)((u < 0 ? 1 : -1) * log(1 - 2 * fabs(u)));
 }
 
-typedef struct bench_layer {
-    hd_plan plan;
-    float *weights, *scales;
-    int8_t *words, *rounded;
-    uint32_t *orders;
-} bench_layer;
-
-static void must(bool good, const hd_error *error) {
+static void must(bool good, const char *message) {
     if (good) return;
-    fprintf(stderr, "bench_hd: %s\n", error->message);
+    fprintf(stderr, "bench_hd: %s\n", message);
     exit(1);
 }
 
-/* The pointwise layers of the network for images of 224 x 224. */
-static size_t shapes(hd_layer_shape *shape) {
-    static const size_t stages[][4] = {{1, 16, 1, 1}, {6, 24, 2, 2},  {6, 32, 3, 2}, {6, 64, 4, 2},
-                                       {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1}};
-    size_t count = 0, channels = 32, side = 112;
-    for (size_t s = 0; s < 7; s++)
-        for (size_t i = 0; i < stages[s][2]; i++) {
-            size_t hidden = channels * stages[s][0], stride = i == 0 ? stages[s][3] : 1;
-            if (stages[s][0] > 1) shape[count++] = (hd_layer_shape){hidden, channels, 1, 1, side * side};
-            side /= stride;
-            shape[count++] = (hd_layer_shape){stages[s][1], hidden, 1, 1, side * side};
-            channels = stages[s][1];
-        }
-    shape[count++] = (hd_layer_shape){1280, channels, 1, 1, side * side};
-    return count;
+typedef struct bench_layer {
+    hd_plan plan;
+    float *weights, *scales; /* weights owned */
+    int8_t *words;
+    uint32_t *orders, *channels;
+} bench_layer;
+
+typedef struct bench_set {
+    bench_layer layers[MOST_LAYERS];
+    size_t count, weights;
+    int threads;
+    hd_flips natural[3]; /* all layers, 1x1, 3x3 and larger */
+} bench_set;
+
+static bench_layer *add_layer(bench_set *s, const hd_accelerator *a, const hd_layer_shape *shape) {
+    hd_error h;
+    must(s->count < MOST_LAYERS, "too many layers");
+    bench_layer *l = &s->layers[s->count++];
+    must(hd_plan_init(&l->plan, a, shape, &h), h.message);
+    size_t n = l->plan.weights;
+    s->weights += n;
+    *l = (bench_layer){.plan = l->plan,
+                       .weights = malloc(n * sizeof *l->weights),
+                       .scales = malloc(shape->filters * sizeof *l->scales),
+                       .words = malloc(n),
+                       .orders = malloc(l->plan.order_count * l->plan.order_length * sizeof *l->orders),
+                       .channels = malloc(l->plan.groups * l->plan.lane_axis * sizeof *l->channels)};
+    must(l->weights && l->scales && l->words && l->orders && l->channels, "out of memory");
+    return l;
 }
 
-static hd_flips count_flips(bench_layer *layers, size_t count, bool rounded, int threads) {
+static void quantise(bench_layer *l) {
+    hd_error h;
+    must(hd_quantise(l->weights, l->plan.shape.filters, l->plan.filter_weights,
+                     l->plan.accelerator.weight_bits, l->words, l->scales, &h),
+         h.message);
+}
+
+static void free_set(bench_set *s) {
+    for (size_t i = 0; i < s->count; i++) {
+        bench_layer *l = &s->layers[i];
+        hd_plan_free(&l->plan);
+        free(l->weights);
+        free(l->scales);
+        free(l->words);
+        free(l->orders);
+        free(l->channels);
+    }
+    *s = (bench_set){0};
+}
+
+/* ---- figures ---- */
+static bool is_pointwise(const bench_layer *l) {
+    return !l->plan.depthwise && l->plan.shape.size == 1;
+}
+static bool is_spatial(const bench_layer *l) {
+    return !l->plan.depthwise && l->plan.shape.size > 1;
+}
+static bool is_any(const bench_layer *l) {
+    (void)l;
+    return true;
+}
+
+typedef bool scope(const bench_layer *l);
+
+static hd_flips count_flips(const bench_set *s, scope *within) {
     hd_flips total = {0};
-    hd_error error;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < s->count; i++) {
+        const bench_layer *l = &s->layers[i];
         hd_flips flips;
-        must(hd_count_flips(&layers[i].plan, rounded ? layers[i].rounded : layers[i].words, threads, &flips,
-                            &error),
-             &error);
+        hd_error h;
+        if (!within(l)) continue;
+        must(hd_count_flips(&l->plan, l->words, s->threads, &flips, &h), h.message);
         hd_flips_add(&total, &flips);
     }
     return total;
 }
 
-static void print_ratios(const char *what, const hd_flips *natural, const hd_flips *flips) {
-    printf("  %-28s flips %9llu  one pass %.3fx  inside tiles %.3fx  per image %.3fx  nhd %.4f", what,
-           (unsigned long long)flips->flips, (double)natural->flips / (double)flips->flips,
-           (double)natural->flips_inside_tiles / (double)flips->flips_inside_tiles,
-           (double)natural->flips_per_image / (double)flips->flips_per_image, flips->nhd);
+static double ratio(uint64_t before, uint64_t after) {
+    return (double)before / (double)(after ? after : 1);
 }
 
-static void rounds_of(bench_layer *layers, size_t count, hd_round_layer *rounds) {
-    for (size_t i = 0; i < count; i++) {
-        rounds[i] = (hd_round_layer){
-            .plan = &layers[i].plan, .weights = layers[i].weights, .scales = layers[i].scales};
-        rounds[i].emphasis = 1;
-        for (int bit = 0; bit < HD_MAXIMUM_BITS; bit++) rounds[i].bit_costs[bit] = 1;
-        rounds[i].words = layers[i].rounded;
+static void print_head(void) {
+    printf("  %-26s %10s %8s %8s %8s %8s %8s %7s %8s %14s %9s %9s\n", "", "flips", "pass", "inside", "image",
+           "1x1", "3x3", "nhd", "SQNR dB", "gap mean/max %", "seconds", "cpu s");
+}
+
+/* What a row has beside its flips. */
+typedef struct row {
+    const char *name;
+    times spent;
+    double sqnr_db; /* 0: words as they were */
+    hd_certificate gaps;
+} row;
+
+static void print_part(const hd_flips *before, const hd_flips *flips) {
+    if (flips->words)
+        printf(" %7.3fx", ratio(before->flips_per_image, flips->flips_per_image));
+    else
+        printf(" %8s", "-");
+}
+
+static void print_row(const bench_set *s, const row *r) {
+    hd_flips flips = count_flips(s, is_any), pointwise = count_flips(s, is_pointwise),
+             spatial = count_flips(s, is_spatial);
+    char text[32] = "-";
+    printf("  %-26s %10llu %7.3fx %7.3fx %7.3fx", r->name, (unsigned long long)flips.flips,
+           ratio(s->natural[0].flips, flips.flips),
+           ratio(s->natural[0].flips_inside_tiles, flips.flips_inside_tiles),
+           ratio(s->natural[0].flips_per_image, flips.flips_per_image));
+    print_part(&s->natural[1], &pointwise);
+    print_part(&s->natural[2], &spatial);
+    if (r->sqnr_db > 0) (void)snprintf(text, sizeof text, "%.2f", r->sqnr_db);
+    printf(" %7.4f %8s", flips.nhd, text);
+    (void)snprintf(text, sizeof text, "%.2f / %.2f", 100 * r->gaps.mean_gap, 100 * r->gaps.largest_gap);
+    printf(" %14s %9.2f %9.2f\n", r->gaps.orders > r->gaps.uncertified ? text : "-", r->spent.wall,
+           r->spent.cpu);
+}
+
+static hd_certificate certify(const bench_set *s) {
+    hd_reorder_options options = hd_reorder_defaults();
+    hd_certificate total = {0}, one;
+    hd_error h;
+    options.threads = s->threads;
+    for (size_t i = 0; i < s->count; i++) {
+        must(hd_certify_orders(&s->layers[i].plan, s->layers[i].words, &options, &one, &h), h.message);
+        hd_certificate_add(&total, &one);
+    }
+    return total;
+}
+
+/* ---- methods ---- */
+static void natural(bench_set *s) {
+    hd_error h;
+    for (size_t i = 0; i < s->count; i++) {
+        bench_layer *l = &s->layers[i];
+        must(hd_plan_set_orders(&l->plan, NULL, &h) && hd_plan_set_lane_channels(&l->plan, NULL, &h),
+             h.message);
+        quantise(l);
     }
 }
 
-static void print_rounding(const char *what, bench_layer *layers, size_t count, const hd_flips *natural,
-                           int threads, times since) {
-    hd_round_layer rounds[LAYERS];
+static void reorder(bench_set *s, const char *name, uint64_t kicks, bool cluster) {
+    hd_reorder_options options = hd_reorder_defaults();
+    hd_cluster_report report;
+    hd_error h;
+    options.threads = s->threads;
+    options.path.kicks_per_point = kicks;
+    natural(s);
+    times start = elapsed((times){0});
+    for (size_t i = 0; i < s->count; i++) {
+        bench_layer *l = &s->layers[i];
+        if (cluster)
+            must(hd_reorder_clusters(&l->plan, l->words, &options, l->channels, l->orders, &report, &h) &&
+                     hd_plan_set_lane_channels(&l->plan, l->channels, &h),
+                 h.message);
+        else
+            must(hd_reorder_segments(&l->plan, l->words, &options, l->orders, &h), h.message);
+        must(hd_plan_set_orders(&l->plan, l->orders, &h), h.message);
+    }
+    row r = {.name = name, .spent = elapsed(start)};
+    r.gaps = certify(s);
+    print_row(s, &r);
+}
+
+static void round_words(bench_set *s, const char *name, double sqnr_db, bool new_orders) {
+    hd_round_layer layers[MOST_LAYERS];
     hd_rounding total = {0}, one;
-    hd_error error;
-    times spent = elapsed(since);
-    rounds_of(layers, count, rounds);
-    for (size_t i = 0; i < count; i++) {
-        must(hd_measure_rounding(&rounds[i], &one, &error), &error);
+    hd_error h;
+    hd_reorder_options options = hd_reorder_defaults();
+    options.threads = s->threads;
+    options.path.kicks_per_point = 0;
+    double mu = 0.03;
+    for (size_t i = 0; i < s->count; i++) {
+        bench_layer *l = &s->layers[i];
+        layers[i] = (hd_round_layer){
+            .plan = &l->plan, .weights = l->weights, .scales = l->scales, .emphasis = 1, .words = l->words};
+        for (int bit = 0; bit < HD_MAXIMUM_BITS; bit++) layers[i].bit_costs[bit] = 1;
+    }
+    times start = elapsed((times){0});
+    if (sqnr_db > 0)
+        must(hd_round_to_sqnr(layers, s->count, sqnr_db, new_orders ? &options : NULL, s->threads, &mu, &h),
+             h.message);
+    else
+        must(hd_round_trellis(layers, s->count, mu, s->threads, &h), h.message);
+    row r = {.name = name, .spent = elapsed(start)};
+    for (size_t i = 0; i < s->count; i++) {
+        must(hd_measure_rounding(&layers[i], &one, &h), h.message);
         hd_rounding_add(&total, &one);
     }
-    hd_flips flips = count_flips(layers, count, true, threads);
-    print_ratios(what, natural, &flips);
-    printf("  SQNR %.2f dB  %.2f s (cpu %.2f s)\n", total.sqnr_db, spent.wall, spent.cpu);
+    r.sqnr_db = total.sqnr_db;
+    print_row(s, &r);
 }
 
-static void bench_rounding(bench_layer *layers, size_t count, const hd_flips *natural, int threads) {
-    static const double mus[MUS] = {0.3, 0.1, 0.03, 0.01};
-    hd_round_layer rounds[LAYERS];
-    hd_error error;
-    char name[64];
-    double mu;
-    rounds_of(layers, count, rounds);
-    for (int i = 0; i < MUS; i++) {
-        times start = elapsed((times){0});
-        must(hd_round_trellis(rounds, count, mus[i], threads, &error), &error);
-        snprintf(name, sizeof name, "segment + trellis mu %g", mus[i]);
-        print_rounding(name, layers, count, natural, threads, start);
-    }
-    hd_reorder_options options = hd_reorder_defaults();
-    options.threads = threads;
-    for (int reorder = 0; reorder < 2; reorder++) {
-        times start = elapsed((times){0});
-        must(hd_round_to_sqnr(rounds, count, 22, reorder ? &options : NULL, threads, &mu, &error), &error);
-        snprintf(name, sizeof name, "22 dB, %s mu %.4f", reorder ? "orders for it," : "segment orders,", mu);
-        print_rounding(name, layers, count, natural, threads, start);
-    }
+static void bench(bench_set *s, bool targets) {
+    scope *const scopes[] = {is_any, is_pointwise, is_spatial};
+    print_head();
+    natural(s);
+    for (size_t i = 0; i < 3; i++) s->natural[i] = count_flips(s, scopes[i]);
+    row r = {.name = "natural"};
+    r.gaps = certify(s);
+    print_row(s, &r);
+    reorder(s, "segment, no perturbation", 0, false);
+    reorder(s, "cluster", hd_path_defaults().kicks_per_point, true);
+    reorder(s, "segment", hd_path_defaults().kicks_per_point, false);
+    double segment = ratio(s->natural[0].flips_inside_tiles, count_flips(s, is_any).flips_inside_tiles);
+    round_words(s, "  + trellis, mu 0.03", 0, false);
+    round_words(s, "  + trellis, 22 dB", target_sqnr_db, false);
+    round_words(s, "  + trellis in turns, 22 dB", target_sqnr_db, true);
+    double trellis = ratio(s->natural[0].flips_inside_tiles, count_flips(s, is_any).flips_inside_tiles);
+    if (!targets) return;
+    printf("  inside tiles: segment %.3fx (%.2fx wanted: %s), segment + trellis at %g dB %.3fx (%.1fx "
+           "wanted: %s)\n",
+           segment, target_segment, segment >= target_segment ? "reached" : "missed", target_sqnr_db, trellis,
+           target_trellis, trellis >= target_trellis ? "reached" : "missed");
 }
 
-static void reorder_all(bench_layer *layers, size_t count, const hd_reorder_options *options) {
-    hd_error error;
-    for (size_t i = 0; i < count; i++) {
-        must(hd_reorder_segments(&layers[i].plan, layers[i].words, options, layers[i].orders, &error),
-             &error);
-        must(hd_plan_set_orders(&layers[i].plan, layers[i].orders, &error), &error);
-    }
-}
-
-static void bench(int rows, int threads) {
-    hd_layer_shape shape[LAYERS];
-    size_t count = shapes(shape), weights = 0;
-    bench_layer layers[LAYERS];
-    hd_error error;
+/* ---- what is measured ---- */
+static hd_accelerator accelerator_of(int rows) {
     hd_accelerator a = hd_accelerator_default();
-    a.rows = rows;
-    random_state = 1;
-    for (size_t i = 0; i < count; i++) {
-        bench_layer *l = &layers[i];
-        must(hd_plan_init(&l->plan, &a, &shape[i], &error), &error);
-        size_t n = l->plan.weights;
-        weights += n;
-        l->weights = malloc(n * sizeof *l->weights);
-        l->scales = malloc(shape[i].filters * sizeof *l->scales);
-        l->words = malloc(n);
-        l->rounded = malloc(n);
-        l->orders = malloc(l->plan.order_count * l->plan.order_length * sizeof *l->orders);
-        for (size_t w = 0; w < n; w++) l->weights[w] = laplacian();
-        must(
-            hd_quantise(l->weights, shape[i].filters, l->plan.filter_weights, 8, l->words, l->scales, &error),
-            &error);
-    }
-    hd_flips natural = count_flips(layers, count, false, threads);
-    printf("%zu layers, %zu weights, %d rows, %d threads\n", count, weights, rows, threads);
-    print_ratios("natural", &natural, &natural);
-    printf("\n");
+    a.rows = a.cols = rows;
+    return a;
+}
 
-    static const struct {
-        const char *name;
-        uint64_t kicks;
-        bool join;
-    } ways[] = {
-        {"segment, no kicks, parted", 0, false}, {"segment, no kicks", 0, true}, {"segment", 30, true}};
-    for (size_t way = 0; way < 3; way++) {
-        hd_reorder_options options = hd_reorder_defaults();
-        options.threads = threads;
-        options.path.kicks_per_point = ways[way].kicks;
-        options.join_tiles = ways[way].join;
-        for (size_t i = 0; i < count; i++) hd_plan_set_orders(&layers[i].plan, NULL, NULL);
-        times start = elapsed((times){0});
-        reorder_all(layers, count, &options);
-        times spent = elapsed(start);
-        hd_flips flips = count_flips(layers, count, false, threads);
-        hd_certificate total = {0};
-        for (size_t i = 0; i < count; i++) {
-            hd_certificate one;
-            must(hd_certify_orders(&layers[i].plan, layers[i].words, &options, &one, &error), &error);
-            hd_certificate_add(&total, &one);
+/* The pointwise layers of MobileNetV2 for images of 224 x 224. */
+static void add_pointwise_layers(bench_set *s, const hd_accelerator *a) {
+    static const size_t stages[][4] = {{1, 16, 1, 1}, {6, 24, 2, 2},  {6, 32, 3, 2}, {6, 64, 4, 2},
+                                       {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1}};
+    size_t channels = 32, side = 112;
+    for (size_t stage = 0; stage < 7; stage++)
+        for (size_t i = 0; i < stages[stage][2]; i++) {
+            size_t hidden = channels * stages[stage][0], stride = i == 0 ? stages[stage][3] : 1;
+            if (stages[stage][0] > 1) add_layer(s, a, &(hd_layer_shape){hidden, channels, 1, 1, side * side});
+            side /= stride;
+            add_layer(s, a, &(hd_layer_shape){stages[stage][1], hidden, 1, 1, side * side});
+            channels = stages[stage][1];
         }
-        print_ratios(ways[way].name, &natural, &flips);
-        printf("  gap mean %.3f %% largest %.2f %%  proven %zu of %zu  %.2f s (cpu %.2f s)\n",
-               100 * total.mean_gap, 100 * total.largest_gap, total.proven_shortest, total.orders, spent.wall,
-               spent.cpu);
+    add_layer(s, a, &(hd_layer_shape){1280, channels, 1, 1, side * side});
+}
+
+static void fill_laplacian(bench_set *s) {
+    random_state = 1;
+    for (size_t i = 0; i < s->count; i++)
+        for (size_t w = 0; w < s->layers[i].plan.weights; w++) s->layers[i].weights[w] = laplacian();
+}
+
+static void bench_shapes(int rows, int threads) {
+    bench_set s = {.threads = threads};
+    hd_accelerator a = accelerator_of(rows);
+    add_pointwise_layers(&s, &a);
+    fill_laplacian(&s);
+    printf("ImageNet-style MobileNetV2, %zu pointwise layers, %zu weights, Laplacian (synthetic); %dx%d, %d "
+           "threads\n",
+           s.count, s.weights, rows, rows, threads);
+    bench(&s, rows == 16);
+    free_set(&s);
+}
+
+/* Trained weights of a cfg's name: results/weights, then backup. */
+static const char *find_weights(const char *name, char *path, size_t bytes) {
+    static const char *const places[] = {"results/weights", "backup"};
+    for (size_t i = 0; i < 2; i++) {
+        (void)snprintf(path, bytes, "%s/%s.weights", places[i], name);
+        if (access(path, R_OK) == 0) return path;
     }
-    bench_rounding(layers, count, &natural, threads);
-    for (size_t i = 0; i < count; i++) {
-        hd_plan_free(&layers[i].plan);
-        free(layers[i].weights);
-        free(layers[i].scales);
-        free(layers[i].words);
-        free(layers[i].rounded);
-        free(layers[i].orders);
+    return NULL;
+}
+
+static void bench_network(const char *name, int rows, int threads) {
+    char cfg_path[256], path[256];
+    error e = {0};
+    (void)snprintf(cfg_path, sizeof cfg_path, "cfg/%s.cfg", name);
+    const char *weights = find_weights(name, path, sizeof path);
+    diagnostics *d = diagnostics_create();
+    network_settings settings = {.threads = threads};
+    network *net = d ? network_create(cfg_path, &settings, d, &e) : NULL;
+    must(net != NULL, e.message);
+    must(!weights || network_load_weights(net, weights, false, NULL, &e), e.message);
+    array_model model = {.accelerator = accelerator_of(rows)};
+    weight_streams streams;
+    must(weight_streams_create(&streams, net, &model, &e), e.message);
+    bench_set s = {.threads = threads};
+    for (size_t i = 0; i < streams.count; i++) {
+        darknet_parameter values;
+        bench_layer *l = add_layer(&s, &model.accelerator, &streams.items[i].shape);
+        (void)layer_get_parameter(streams.items[i].layer, "weights", &values);
+        memcpy(l->weights, values.values, l->plan.weights * sizeof *l->weights);
     }
+    if (!weights) fill_laplacian(&s);
+    printf("%s, %zu layers, %zu weights, %s; %dx%d, %d threads\n", cfg_path, s.count, s.weights,
+           weights ? weights : "Laplacian (synthetic: no trained weights in results/weights or backup)", rows,
+           rows, threads);
+    bench(&s, false);
+    free_set(&s);
+    weight_streams_free(&streams);
+    network_destroy(net);
+    diagnostics_destroy(d);
 }
 
 int main(int argc, char **argv) {
+    static const char *const networks[] = {"mobilenetv2-light-cifar100", "resnet26-cifar100"};
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
     int threads = argc > 1 ? atoi(argv[1]) : 2;
     if (threads < 1) threads = 1;
-    if (argc < 3) bench(16, threads);
-    for (int i = 2; i < argc; i++) bench(atoi(argv[i]), threads);
+    printf("Times fewer flips than natural order: of one pass, of it inside tiles, of an image over all "
+           "layers, over 1x1 and 3x3 "
+           "ones\n");
+    for (int i = 2; i < argc || i == 2; i++) {
+        int rows = i < argc ? atoi(argv[i]) : 16;
+        must(rows >= 1 && rows <= HD_MAXIMUM_ARRAY_SIDE, "rows are a number from 1 to 4096");
+        bench_shapes(rows, threads);
+        for (size_t n = 0; n < sizeof networks / sizeof *networks; n++)
+            bench_network(networks[n], rows, threads);
+    }
     return 0;
 }
