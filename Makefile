@@ -31,7 +31,7 @@ ifeq ($(FLAGS_$(config)),)
 $(error config=$(config) is none of release debug asan tsan coverage fuzz)
 endif
 CFLAGS_ALL := $(COMMON) $(FLAGS_$(config)) $(CFLAGS)
-LIBS       := -lopenblas -lz -ljansson -lpthread -lm
+LIBS       := -lopenblas -lz -ljansson -lyaml -lpthread -lm
 
 # Files named *.isa.c are compiled once per instruction-set level, see darknet/core/isa.h and hdloss/words/isa.h.
 MACHINE := $(shell $(CC) -dumpmachine)
@@ -136,7 +136,7 @@ $(BUILD)/libdarknet.so: $(DARKNET_OBJECTS)
 	$(Q)$(CC) $(CFLAGS_ALL) -shared -o $@ $^ $(LIBS)
 $(BUILD)/libhdloss.so: $(HDLOSS_OBJECTS)
 	@echo "  $@"
-	$(Q)$(CC) $(CFLAGS_ALL) -shared -o $@ $^ -lz -ljansson -lm
+	$(Q)$(CC) $(CFLAGS_ALL) -shared -o $@ $^ -lz -ljansson -lyaml -lm
 
 # Which libraries' headers a file sees: darknet's own, hdloss's own, the plug-in both.
 $(BUILD)/darknet/%.o: INCLUDES := -Idarknet

@@ -32,10 +32,10 @@ static void print_usage(FILE *to) {
                   darknet_version());
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         (void)fprintf(to, "  darknet %s%s%-*s %s\n", commands[i].group ? commands[i].group : "",
-                      commands[i].group ? " " : "", commands[i].group ? 10 : 21, commands[i].name,
+                      commands[i].group ? " " : "", commands[i].group ? 12 : 23, commands[i].name,
                       commands[i].summary);
     for (const plugin_command *c = plugin_commands(); c->name; c++)
-        (void)fprintf(to, "  darknet hd %-18s %s\n", c->name, c->summary);
+        (void)fprintf(to, "  darknet hd %-20s %s\n", c->name, c->summary);
     (void)fprintf(
         to, "\n`darknet COMMAND --help` says more of each. With any of them:\n"
             "  -max-memory SIZE         the most memory that a network may take: 800M, 2.5G (default: this "

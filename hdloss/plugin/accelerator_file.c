@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "core/file.h"
+#include "ert.h"
 #include "internal.h"
 
 static const char DEFAULT_ACCELERATOR[] = "is16x16";
@@ -26,17 +27,16 @@ static char *find_file(const plugin *p, const char *name) {
     return NULL;
 }
 
-/* The table beside the accelerator: a path relative to its directory, or tables/<name>.json there. */
-static char *find_table(const char *accelerator_path, const char *name) {
-    static const char *const forms[] = {"%.*s%s", "%.*stables/%s", "%.*stables/%s.json"};
+/* A file beside the accelerator: a path relative to its directory, or in tables/ there, with or without the
+ * suffix. */
+static char *find_table(const char *accelerator_path, const char *name, const char *suffix) {
+    static const char *const folders[] = {"", "tables/", "tables/"};
     int directory = (int)(path_base(accelerator_path) - accelerator_path);
     char path[4096];
     if (name[0] == '/') return access(name, F_OK) == 0 ? strdup(name) : NULL;
-    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-        (void)snprintf(path, sizeof path, forms[i], directory, accelerator_path, name);
-#pragma GCC diagnostic pop
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+        (void)snprintf(path, sizeof path, "%.*s%s%s%s", directory, accelerator_path, folders[i], name,
+                       i == 2 ? suffix : "");
         if (access(path, F_OK) == 0) return strdup(path);
     }
     return NULL;
@@ -79,21 +79,52 @@ static void read_words(const cfg *c, hd_accelerator *a, diagnostics *d) {
     section_report_unknown(s, d);
 }
 
-static bool read_table(const cfg *c, hd_energy_table *table, error *e) {
+/* The text of the file that a key of [energy] names; *path is malloc'ed. NULL and a sentence on error. */
+static char *read_energy_file(const cfg *c, const char *key, const char *suffix, char **path, size_t *bytes, error *e) {
     const cfg_section *s = cfg_find(c, "energy");
-    const char *name = s ? section_string(s, "table", NULL) : NULL;
-    if (!name) return error_set(e, "%s: has no [energy] table", cfg_path(c));
-    char *path = find_table(cfg_path(c), name);
-    if (!path)
-        return error_set(e, "%s:%d: table: \"%s\" is no file beside it, nor tables/%s.json", cfg_path(c),
-                         section_key_line(s, "table"), name, name);
+    const char *name = s ? section_string(s, key, NULL) : NULL;
+    if (!name) {
+        error_set(e, "%s: has no [energy] %s", cfg_path(c), key);
+        return NULL;
+    }
+    *path = find_table(cfg_path(c), name, suffix);
+    if (*path) return file_read(*path, 1 << 24, bytes, e);
+    error_set(e, "%s:%d: %s: \"%s\" is no file beside it, nor tables/%s%s", cfg_path(c), section_key_line(s, key), key,
+              name, name, suffix);
+    return NULL;
+}
+
+/* [energy] ert=, ert_mac=, ert_wire=: Accelergy's energies in the shape of the table. */
+static bool read_ert(const cfg *c, hd_dataflow dataflow, hd_energy_table *table, error *e) {
+    const cfg_section *s = cfg_find(c, "energy");
+    const char *name = section_string(s, "ert", NULL);
+    if (!name) return true;
+    hd_ert_use use = {.mac = section_string(s, "ert_mac", "mac"), .wire = section_string(s, "ert_wire", NULL), .dataflow = dataflow};
+    char *path = NULL;
     size_t bytes = 0;
     hd_error h = {0};
-    char *text = file_read(path, 1 << 24, &bytes, e);
-    bool good = text && (hd_energy_table_parse(text, bytes, path, table, &h) || from_hd(&h, e));
+    hd_ert ert = {0};
+    hd_energy_table shape = *table;
+    char *text = read_energy_file(c, "ert", ".yaml", &path, &bytes, e);
+    bool good = text != NULL;
+    if (good && !hd_ert_parse(text, bytes, path, &ert, &h)) good = from_hd(&h, e);
+    if (good && !hd_energy_table_from_ert(&ert, &use, &shape, path_base(name), table, &h))
+        good = error_set(e, "%s:%d: ert: %s", cfg_path(c), section_key_line(s, "ert"), h.message);
+    hd_ert_free(&ert);
     free(text);
     free(path);
     return good;
+}
+
+static bool read_table(const cfg *c, hd_dataflow dataflow, hd_energy_table *table, error *e) {
+    char *path = NULL;
+    size_t bytes = 0;
+    hd_error h = {0};
+    char *text = read_energy_file(c, "table", ".json", &path, &bytes, e);
+    bool good = text && (hd_energy_table_parse(text, bytes, path, table, &h) || from_hd(&h, e));
+    free(text);
+    free(path);
+    return good && read_ert(c, dataflow, table, e);
 }
 
 static bool read_cfg(const cfg *c, array_model *model, diagnostics *d, error *e) {
@@ -118,7 +149,7 @@ static bool read_cfg(const cfg *c, array_model *model, diagnostics *d, error *e)
         const char *sentence = diagnostics_get(d, i, &warning);
         if (!warning) return error_set(e, "%s", sentence);
     }
-    return (hd_accelerator_validate(a, &h) || from_hd(&h, e)) && read_table(c, &model->table, e);
+    return (hd_accelerator_validate(a, &h) || from_hd(&h, e)) && read_table(c, a->dataflow, &model->table, e);
 }
 
 bool array_model_read(const plugin *p, const char *name, array_model *model, error *e) {

@@ -225,12 +225,13 @@ float *command_calibrate(loaded_network *loaded, const network_view *view, const
 bool fit_statistics(loaded_network *loaded, const network_view *view, calibration_data *data, size_t images,
                     float **activation_scales, error *e);
 
-int hd_compare_command(plugin *p, int argc, char **argv);
+int hd_compare_accelerators_command(plugin *p, int argc, char **argv);
 int hd_export_command(plugin *p, int argc, char **argv);
 int hd_run_command(plugin *p, int argc, char **argv);
 int hd_calibrate_command(plugin *p, int argc, char **argv);
 int hd_flips_command(plugin *p, int argc, char **argv);
 int hd_energy_command(plugin *p, int argc, char **argv);
+int hd_compare_command(plugin *p, int argc, char **argv);
 int hd_reorder_command(plugin *p, int argc, char **argv);
 int hd_round_command(plugin *p, int argc, char **argv);
 

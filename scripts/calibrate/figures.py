@@ -21,7 +21,7 @@ PART_GROUPS = (("multiplier", ("multiplier",), "#1f5fa8"), ("accumulator", ("acc
 
 def save(figure, directory, name):
     figure.tight_layout()
-    figure.savefig(os.path.join(directory, name), metadata={"Date": None} if name.endswith(".svg") else None)
+    figure.savefig(os.path.join(directory, name), dpi=110, metadata={"Software": None})
     plt.close(figure)
 
 
@@ -49,7 +49,7 @@ def hamming(made, kinds, directory):
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("datapath energy, pJ a cycle")
     axes[0].legend(fontsize=7)
-    save(figure, directory, "energy-hamming.svg")
+    save(figure, directory, "energy-hamming.png")
 
 
 def concavity(kinds, directory):
@@ -70,7 +70,7 @@ def concavity(kinds, directory):
     axis.set_ylim(bottom=0)
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
-    save(figure, directory, "energy-flips-in-cycle.svg")
+    save(figure, directory, "energy-flips-in-cycle.png")
 
 
 def bits(made, directory):
@@ -87,7 +87,7 @@ def bits(made, directory):
         axis.grid(alpha=0.3, axis="y")
     axes[0].set_ylabel("pJ a flip")
     axes[0].legend(fontsize=7)
-    save(figure, directory, "energy-bit-costs.svg")
+    save(figure, directory, "energy-bit-costs.png")
 
 
 def predictions(made, kinds, directory):
@@ -131,12 +131,12 @@ def shares(kinds, directory):
     axis.set_xticks(range(len(kinds)), [f"{NAMES[k['dataflow']]}\n{NAMES[k['representation']]}" for k in kinds], fontsize=7)
     axis.set_ylabel("pJ a cycle, network-like streams")
     axis.legend(fontsize=7)
-    save(figure, directory, "energy-parts.svg")
+    save(figure, directory, "energy-parts.png")
 
 
 def write(made, kinds, directory):
     os.makedirs(directory, exist_ok=True)
-    plt.rcParams.update({"svg.hashsalt": "hdloss", "font.size": 9})
+    plt.rcParams.update({"font.size": 9})
     hamming(made, kinds, directory)
     concavity(kinds, directory)
     bits(made, directory)

@@ -20,7 +20,6 @@ MORE_TERMS = (("aroot", "partial_products"), ("acarry", "carry"), ("axs", "activ
 LEAST_MEAN_PJ = 2.0     # streams of less energy do not weigh more
 MEAN_WEIGHT = 9.0
 STATISTICS_WEIGHT = 2.0  # of streams as networks have them; made-up flip rates have 1
-WINDOW = 96             # cycles: the plan level's fits see means over windows
 CLOCK = PARTS.index("clock")
 
 
@@ -85,14 +84,14 @@ def non_negative(matrix, target):
     return x
 
 
-def _weighted(samples, rows_of, target_of):
+def _weighted(samples, rows_of, target_of, mean_weight=MEAN_WEIGHT):
     """The weighted system over cycles and stream means."""
     matrix, target = [], []
     for s in samples:
         rows, energy = rows_of(s), target_of(s)
         scale = np.sqrt(STATISTICS_WEIGHT if s.kind in ("statistics", "layer") else 1.0) / max(s.datapath.mean(), LEAST_MEAN_PJ)
-        matrix += [rows * scale / np.sqrt(len(rows)), rows.mean(axis=0, keepdims=True) * scale * np.sqrt(MEAN_WEIGHT)]
-        target += [energy * scale / np.sqrt(len(rows)), [energy.mean() * scale * np.sqrt(MEAN_WEIGHT)]]
+        matrix += [rows * scale / np.sqrt(len(rows)), rows.mean(axis=0, keepdims=True) * scale * np.sqrt(mean_weight)]
+        target += [energy * scale / np.sqrt(len(rows)), [energy.mean() * scale * np.sqrt(mean_weight)]]
     return np.concatenate(matrix), np.concatenate(target)
 
 
@@ -115,36 +114,27 @@ def error_percent(coefficients, s, refined=False):
     return 100 * ((s.matrix(refined) @ coefficients).mean() / s.datapath.mean() - 1)
 
 
-def _windows(samples):
-    """Means over windows: flips by bit, partial products moved by activation flips, ones in the activation, energy."""
-    rows = []
-    for s in samples:
-        values = np.column_stack([s.bit_flips, s.features["activation"] * s.weight_ones, s.ones, s.datapath])
-        rows += [block.mean(axis=0) for block in np.array_split(values, max(1, len(values) // WINDOW))]
-    return np.array(rows)
-
-
-def bit_costs(samples, dataflow):
+def bit_costs(samples, dataflow, moving_pj):
     """(cost of a flip of each bit, energy of a cycle without weight flips, mean ones of an activation): non-negative
-    regression over windows of streams with activations as after a rectifier.
+    regression over the cycles of made-up streams; a layer's few words do not tell bits apart. moving_pj, of register and
+    link, is part of every bit's cost.
 
-    A flip's cost goes with the ones that it meets: unless weights are held, a window's flips are scaled by its
-    activations' ones over the mean, so that costs are those of the mean activation. Where activations stream, the
-    partial products that they move are a term of their own, and the cycle's energy includes it at its mean."""
-    chosen = [s for s in samples if not s.signed and ("relu" in s.name or s.kind == "per bit")]
-    values = _windows(chosen)
-    typical = [s for s in chosen if s.kind == "statistics"]
+    A flip's cost goes with the ones that it meets: unless weights are held, flips are scaled by the ones of their
+    activation over the mean, so that costs are those of the mean activation. Where activations stream, their own flips
+    and the partial products that these move are terms of their own, and the cycle's energy includes them at their means."""
+    typical = [s for s in samples if s.kind == "statistics" and not s.signed]
     mean_ones = float(np.mean([s.ones.mean() for s in typical]))
-    flips, moved, ones, energy = values[:, :8], values[:, 8:9], values[:, 9:10], values[:, 10]
-    columns = [np.ones((len(values), 1)), flips if dataflow == "weight_stationary" else flips * ones / mean_ones]
-    if dataflow != "input_stationary":
-        columns.append(moved)
-    scale = 1 / np.maximum(energy, LEAST_MEAN_PJ)
-    x = non_negative(np.concatenate(columns, axis=1) * scale[:, None], energy * scale)
-    idle = x[0]
-    if dataflow != "input_stationary":
-        idle += x[9] * float(np.mean([(s.features["activation"] * s.weight_ones).mean() for s in typical]))
-    return x[1:9], idle, mean_ones
+
+    def moves(s):
+        return [] if dataflow == "input_stationary" else [s.features["activation"] * s.weight_ones, s.features["activation"]]
+
+    def rows_of(s):
+        scale = 1.0 if dataflow == "weight_stationary" else s.ones / mean_ones
+        return np.column_stack([np.ones(len(s.ones)), s.bit_flips * np.reshape(scale, (-1, 1))] + moves(s))
+    made_up = [s for s in samples if s.kind != "layer"]
+    x = non_negative(*_weighted(made_up, rows_of, lambda s: s.datapath - moving_pj * s.features["weight"], 1.0))
+    idle = x[0] + sum(c * float(np.mean([moves(s)[i].mean() for s in typical])) for i, c in enumerate(x[9:]))
+    return x[1:9] + moving_pj, idle, mean_ones
 
 
 PLAN_TERMS = ("cycle", "flip", "sign_flip", "partial_product_flip", "activation_flip")

@@ -1,5 +1,6 @@
 """Gate-level simulation of a mapped processing element or array: iverilog with SDF delays, the dump streamed through a
 FIFO into vcd_energy, energies a cycle by part."""
+import hashlib
 import os
 import subprocess
 import tempfile
@@ -32,6 +33,32 @@ class GateSimulator:
         netlist.write_verilog(self.base + ".v")
         netlist.write_sdf(self.base + ".sdf")
         netlist.write_energies(self.base + ".energies")
+        self.cache = os.path.join(directory, "cache")
+        os.makedirs(self.cache, exist_ok=True)
+        # Everything that decides a run's outcome but its own stimulus.
+        self._setting = hashlib.sha256(repr((period_ns, delays)).encode())
+        for path in [self.base + end for end in (".v", ".sdf", ".energies")] + [
+                cells_verilog, os.path.join(TOOLS, "gate_bench.v"), os.path.join(TOOLS, "vcd_energy.c"),
+                os.path.join(nl.RTL, "array.v")]:
+            with open(path, "rb") as f:
+                self._setting.update(f.read())
+
+    def _cached_run(self, array, signed, stimulus, cycles):
+        """_run, or what an earlier one of the same netlist, delays and stimulus found: a calibration that was stopped
+        goes on where it was."""
+        if self.count_transitions:
+            return self._run(self._compile(array, signed), stimulus, cycles)
+        key = self._setting.copy()
+        key.update(repr((array and (array.rows, array.columns), bool(signed), cycles, stimulus)).encode())
+        path = os.path.join(self.cache, key.hexdigest() + ".npz")
+        if os.path.exists(path):
+            with np.load(path) as kept:
+                return kept["energies"], str(kept["lines"]).splitlines()
+        energies, lines = self._run(self._compile(array, signed), stimulus, cycles)
+        unfinished = f"{path[:-4]}.{os.getpid()}.tmp.npz"
+        np.savez_compressed(unfinished, energies=energies, lines="\n".join(lines))
+        os.replace(unfinished, path)
+        return energies, lines
 
     def _compile(self, array, signed):
         key = (array and (array.rows, array.columns), signed)
@@ -49,7 +76,7 @@ class GateSimulator:
                         f"-Pgate_bench.COLUMNS={array.columns}"]
         command += [os.path.join(TOOLS, "gate_bench.v"), self.base + ".v"]
         command += [os.path.join(nl.RTL, "array.v")] if array else []
-        run = subprocess.run(["nice"] + command + [self.cells_verilog], capture_output=True, text=True)
+        run = subprocess.run(command + [self.cells_verilog], capture_output=True, text=True)
         if run.returncode:
             raise RuntimeError("iverilog: " + (run.stderr or run.stdout).strip())
         self._programs[key] = program
@@ -63,9 +90,9 @@ class GateSimulator:
                 f.write(stimulus)
             os.mkfifo(fifo)
             with open(fifo + ".log", "w") as log:
-                reader = subprocess.Popen(f'exec nice "{self.vcd_energy}" "{self.base}.energies" '
+                reader = subprocess.Popen(f'exec "{self.vcd_energy}" "{self.base}.energies" '
                                           f'{int(self.period_ns * 1000)} "{out}" {self.count_transitions or ""} < "{fifo}"', shell=True, stderr=log)
-                run = subprocess.run(["nice", "vvp", "-n", program, f"+stimulus={stimulus_file}", f"+cycles={cycles}",
+                run = subprocess.run(["vvp", "-n", program, f"+stimulus={stimulus_file}", f"+cycles={cycles}",
                                       f"+dump={fifo}"], capture_output=True, text=True)
                 if run.returncode:
                     reader.kill()
@@ -96,7 +123,7 @@ class GateSimulator:
         flush, digits = 4, (19 + bits + 3) // 4
         after = [int(ports["psum_in"][-1]) << 19, 0]
         lines = [f"{int(w):0{digits}x}" for w in [7] * flush + list(word) + after]
-        energies, printed = self._run(self._compile(None, signed), "\n".join(lines) + "\n", len(lines))
+        energies, printed = self._cached_run(None, signed, "\n".join(lines) + "\n", len(lines))
         if "psum" in ports:
             got = np.array([int(x, 16) for x in printed[flush + 2:flush + 2 + len(word)]])
             wrong = np.flatnonzero(got != ports["psum"])
@@ -112,7 +139,7 @@ class GateSimulator:
         flush = rtl_run.flush_cycles(array)
         cycles = min(cycles, total - flush)
         lines = stimulus.splitlines()[:flush + cycles]
-        energies, printed = self._run(self._compile(array, layer.activation_signed), "\n".join(lines) + "\n", len(lines))
+        energies, printed = self._cached_run(array, layer.activation_signed, "\n".join(lines) + "\n", len(lines))
         signals = model.simulate(schedule, layer, array)
         checked = 0
         for line in printed:

@@ -95,7 +95,7 @@ class Netlist:
                                      extended=int(self.sign_extended),
                                      bits=self.accumulator_bits, liberty=liberty_path,
                                      constraints=base + ".constraints", out=base + ".json"))
-        run = subprocess.run(["nice", "yosys", "-q", "-l", base + ".synthesis.log", "-s", base + ".ys"],
+        run = subprocess.run(["yosys", "-q", "-l", base + ".synthesis.log", "-s", base + ".ys"],
                              capture_output=True, text=True)
         if run.returncode:
             raise RuntimeError(f"yosys: {run.stderr.strip() or run.stdout.strip()}")

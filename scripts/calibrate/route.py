@@ -46,7 +46,7 @@ def route(netlist, liberty_path, directory):
         f.write("\n".join(kept) + "\n")
 
     def qflow(action):
-        run = subprocess.run(["nice", "qflow", action, "-T", "osu018", name], cwd=where, capture_output=True, text=True)
+        run = subprocess.run(["qflow", action, "-T", "osu018", name], cwd=where, capture_output=True, text=True)
         with open(os.path.join(where, "log", f"{action}.out"), "w") as f:
             f.write(run.stdout + run.stderr)
     qflow("setup")

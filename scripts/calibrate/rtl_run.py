@@ -65,10 +65,10 @@ def run_array(layer, array, order=None, directory="."):
     command = ["iverilog", "-g2005", "-Wall", "-Wno-timescale", "-s", "array_bench", "-o", program]
     command += [f"-Parray_bench.{k}={v}" for k, v in parameters.items()]
     command += rtl_sources() + [os.path.join(ROOT, "tests", "rtl", "array_bench.v")]
-    compiled = subprocess.run(["nice"] + command, capture_output=True, text=True)
+    compiled = subprocess.run(command, capture_output=True, text=True)
     if compiled.returncode or compiled.stderr:
         raise RuntimeError("iverilog: " + compiled.stderr.strip())
-    ran = subprocess.run(["nice", "vvp", "-n", program, f"+stimulus={stimulus_file}"], capture_output=True, text=True)
+    ran = subprocess.run(["vvp", "-n", program, f"+stimulus={stimulus_file}"], capture_output=True, text=True)
     if ran.returncode or ran.stderr:
         raise RuntimeError("vvp: " + ran.stderr.strip())
     results, toggles = [], {n: np.zeros((array.rows, array.columns), np.int64) for n in TOGGLE_NAMES}

@@ -140,14 +140,14 @@ def _activations(rng, array, tiles, steps, source):
     return words.reshape(tiles, steps, -1)
 
 
-def _make(name, kind, array, seed, cycles, steps, weights, activations, rows_picked=2):
+def _make(name, kind, array, seed, cycles, steps, weights, activations):
     rng = np.random.default_rng([seed, sum(map(ord, name))])
     tiles = max(2, cycles // steps)
     signed = activations[0] in ("signed", "flips") and bool(rng.integers(2)) or activations[0] == "signed"
     w = _weights(rng, array, tiles, steps, weights)
     x = _activations(rng, array, tiles, steps, activations)
     # Sums grow down a column: two rows of it. Where sums stay, all rows are alike.
-    picks = rows_picked // 2 if array.dataflow == "output_stationary" else rows_picked
+    picks = 1 if array.dataflow == "output_stationary" else 2
     rows = rng.permutation(ROWS)[:picks]
     return Stream(name, kind, _schedule(array, w, x), array, signed, [(int(r), 0) for r in rows])
 
@@ -184,7 +184,7 @@ def per_bit(array, seed, cycles, quick):
         activations = still if held_weights else ("relu", 60, {"zero_fraction": 0.45})
         # Short tiles: held weights change once a tile, and a held activation must not decide the figure.
         out.append(_make(name, "per bit", array, seed, 2 * cycles, 8 if held_weights else 16, ("per bit", rates),
-                         activations, 4))
+                         activations))
     return out
 
 

@@ -18,7 +18,7 @@ def rounded(x, digits=5):
     return float(f"{float(x):.{digits}g}")
 
 
-def make(kinds, arrays, extended, tools, period_ns, quick):
+def make(kinds, arrays, extended, tools, period_ns):
     models = {}
     for k in kinds:
         mine = [a for a in arrays if (a["dataflow"], a["representation"]) == (k["dataflow"], k["representation"])]
@@ -28,7 +28,7 @@ def make(kinds, arrays, extended, tools, period_ns, quick):
         "format": "hdloss-energy-table",
         "version": 1,
         "name": "osu018",
-        "provisional": bool(quick),
+        "provisional": False,
         "origin": "Gate-level calibration with open tools (scripts/calibrate/run): the processing elements of hdloss/rtl, "
                   "synthesised to the cells below, simulated with the cells' delays under streams of controlled flip rate, "
                   "operand statistics as networks have them, reordered and trellis-rounded weights, and layers of a trained "
@@ -65,14 +65,14 @@ def one_model(k, arrays):
     training = k["training"]
     stationary_weights = k["dataflow"] == "weight_stationary"
     streaming = "activation" if stationary_weights else "weight"
-    # Layers' excerpts of next to no energy say nothing in percent.
     coefficients, refined = fit.transferable(training), fit.transferable(training, refined=True)
-    costs, idle, popcount = fit.bit_costs(training, k["dataflow"])
     plan, line = fit.plan(training), fit.line(training, streaming)
     clock, clock_idle = fit.clock([s for s in training if s.kind == "statistics"])[0], fit.clock(k["idle"])[1]
     moved, moved_r2 = fit.propagation(training, "weight")
     moved_x, moved_x_r2 = fit.propagation(training, "activation")
+    costs, idle, popcount = fit.bit_costs(training, k["dataflow"], moved)
     by_part = fit.parts(training)
+    # Layers' excerpts of next to no energy say nothing in percent.
     held_out = [s for s in k["held_out"] if s.datapath.mean() >= fit.LEAST_MEAN_PJ]
     errors = {"line": [fit.line_error_percent(line, s, streaming) for s in held_out],
               "transferable": [fit.error_percent(coefficients, s) for s in held_out],
@@ -84,12 +84,11 @@ def one_model(k, arrays):
     array_refined = {a["layer"]: 100 * (a["features"] @ refined / a["datapath"] - 1) for a in arrays}
     layer_errors = [(s, e) for s, e in zip(held_out, errors["transferable"]) if s.kind == "layer"]
     chosen = list(array_errors.values()) + [e for s, e in layer_errors][:8 - len(array_errors)]
-    propagated = max(0.0, min(moved, min(costs)))
     return {
         "basis": "measured",
-        "bit_costs_pj": [rounded(max(c, propagated)) for c in costs],
+        "bit_costs_pj": [rounded(c) for c in costs],
         "idle_pj_per_cycle": rounded(idle),
-        "propagation_pj_per_flip": rounded(propagated),
+        "propagation_pj_per_flip": rounded(moved),
         "clock_pj_per_cycle": rounded(clock),
         "transferable": {name: rounded(c) for (name, _), c in zip(fit.TERMS, coefficients)},
         "held_out_errors_percent": [rounded(e, 3) for e in chosen],
@@ -108,6 +107,7 @@ def one_model(k, arrays):
                      "r2": rounded(line["r2"]), "worst_error_in_family_percent": rounded(line["worst"], 3)},
             "glitch_ratio": rounded(fit.glitch_ratio(training)),
             "part_shares": shares(training),
+            "natural_pj_per_cycle": natural(training),
             "residuals": {name: dict(zip(("median_percent", "worst_percent"), (rounded(x, 3) for x in fit.summary(e))))
                           for name, e in errors.items()},
             "residuals_by_family": {name: families(held_out, errors[name]) for name in ("transferable", "refined")},
@@ -125,6 +125,12 @@ def shares(samples):
     sums = sum(s.energies[:, :len(PARTS)].sum(axis=0) for s in chosen)
     sums[fit.CLOCK] = 0
     return {p: rounded(100 * x / sums.sum(), 3) for p, x in zip(PARTS, sums) if p != "clock"}
+
+
+def natural(samples):
+    """pJ of a cycle by part, clock too, under network-like weights in natural order."""
+    means = [s.energies[:, :len(PARTS)].mean(axis=0) for s in samples if s.name.startswith("natural")]
+    return {p: rounded(x) for p, x in zip(PARTS, np.mean(means, axis=0))}
 
 
 def families(samples, errors):

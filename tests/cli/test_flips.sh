@@ -43,7 +43,7 @@ output=10
 activation=linear
 [softmax]
 END
-for accelerator in "" "$ROOT"/cfg/accelerators/*.cfg; do
+for accelerator in "" is8x8 is16x16 is16x16-sm is32x32 os16x16 ws16x16; do
     python "$ROOT/tests/cli/brute_flips.py" weights kinds.cfg random.weights
     # shellcheck disable=SC2086
     good "$DARKNET" hd flips kinds.cfg random.weights ${accelerator:+-accelerator "$accelerator"} -json flips.json

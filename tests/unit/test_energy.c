@@ -13,16 +13,17 @@
 #include "hdloss.h"
 #include "random_plan.h"
 
-static const char *const table_path = "cfg/accelerators/tables/osu018-feasibility.json";
+/* A small table whose figures the tests below calculate with. */
+static const char *const table_path = "tests/fuzz/corpus/energy_table/osu018.json";
 
-static hd_energy_table read_committed_table(void) {
+static hd_energy_table read_table_at(const char *path) {
     json_error_t mistake;
-    json_t *json = json_load_file(table_path, 0, &mistake);
+    json_t *json = json_load_file(path, 0, &mistake);
     assert_non_null(json);
     char *text = json_dumps(json, 0);
     hd_energy_table table;
     hd_error e = {""};
-    bool good = hd_energy_table_parse(text, strlen(text), table_path, &table, &e);
+    bool good = hd_energy_table_parse(text, strlen(text), path, &table, &e);
     if (!good) print_error("%s\n", e.message);
     assert_true(good);
     free(text);
@@ -30,28 +31,55 @@ static hd_energy_table read_committed_table(void) {
     return table;
 }
 
-static void the_committed_table_is_complete(void **state) {
+static hd_energy_table read_small_table(void) {
+    return read_table_at(table_path);
+}
+
+static void the_calibrated_table_is_complete(void **state) {
     (void)state;
-    hd_energy_table t = read_committed_table();
-    assert_string_equal(t.name, "osu018-feasibility");
-    assert_true(t.provisional);
+    hd_energy_table t = read_table_at("cfg/accelerators/tables/osu018.json");
+    assert_string_equal(t.name, "osu018");
+    assert_false(t.provisional);
     assert_true(t.voltage_v == 1.8 && t.clock_mhz > 0);
-    assert_non_null(strstr(t.origin, "feasibility study"));
-    assert_non_null(strstr(t.tools, "yosys"));
+    assert_non_null(strstr(t.origin, "Gate-level calibration"));
+    assert_non_null(strstr(t.tools, "Yosys"));
     assert_non_null(strstr(t.units, "energy: pJ"));
     assert_non_null(strstr(t.residuals, "transferable_model"));
     for (int d = 0; d < HD_DATAFLOW_COUNT; d++)
         for (int r = 0; r < HD_REPRESENTATION_COUNT; r++) {
             const hd_energy_model *m = &t.models[d][r];
-            assert_true(m->present && m->basis[0]);
-            for (int b = 0; b < 7; b++)
-                assert_true(m->bit_costs_pj[7] > 1.5 * m->bit_costs_pj[b]); /* the sign is dear */
+            assert_true(m->present);
+            assert_string_equal(m->basis, "measured");
+            for (int b = 0; b < HD_MAXIMUM_BITS; b++)
+                assert_true(m->bit_costs_pj[b] > m->propagation_pj_per_flip);
+            assert_true(m->bit_costs_pj[7] > m->bit_costs_pj[0]); /* the sign is dearer than the lowest bit */
         }
-    assert_string_equal(t.models[HD_INPUT_STATIONARY][HD_TWOS_COMPLEMENT].basis, "measured");
-    assert_string_equal(t.models[HD_OUTPUT_STATIONARY][HD_TWOS_COMPLEMENT].basis, "measured");
-    assert_non_null(strstr(t.models[HD_WEIGHT_STATIONARY][HD_TWOS_COMPLEMENT].basis, "estimated"));
-    assert_true(t.models[HD_INPUT_STATIONARY][HD_TWOS_COMPLEMENT].bit_costs_pj[7] == 21.6);
-    assert_true(t.models[HD_OUTPUT_STATIONARY][HD_SIGN_MAGNITUDE].as == 15.07);
+}
+
+/* Every energy of a scaled table is the calibrated one times the same factor. */
+static void scaled_tables_keep_all_ratios(void **state) {
+    (void)state;
+    hd_energy_table t = read_table_at("cfg/accelerators/tables/osu018.json");
+    static const char *const scaled[] = {"scaled-28nm", "scaled-45nm", "scaled-65nm"};
+    for (size_t i = 0; i < sizeof scaled / sizeof scaled[0]; i++) {
+        char path[96];
+        snprintf(path, sizeof path, "cfg/accelerators/tables/%s.json", scaled[i]);
+        hd_energy_table s = read_table_at(path);
+        assert_string_equal(s.name, scaled[i]);
+        assert_non_null(strstr(s.origin, "Horowitz"));
+        double factor = s.models[0][0].clock_pj_per_cycle / t.models[0][0].clock_pj_per_cycle;
+        assert_true(factor > 0 && factor < 0.05);
+        for (int d = 0; d < HD_DATAFLOW_COUNT; d++)
+            for (int r = 0; r < HD_REPRESENTATION_COUNT; r++) {
+                const hd_energy_model *a = &t.models[d][r], *b = &s.models[d][r];
+                assert_non_null(strstr(b->basis, "estimated"));
+                assert_true(fabs(b->idle_pj_per_cycle / a->idle_pj_per_cycle / factor - 1) < 2e-4);
+                assert_true(fabs(b->propagation_pj_per_flip / a->propagation_pj_per_flip / factor - 1) <
+                            2e-4);
+                for (int k = 0; k < HD_MAXIMUM_BITS; k++)
+                    assert_true(fabs(b->bit_costs_pj[k] / a->bit_costs_pj[k] / factor - 1) < 2e-4);
+            }
+    }
 }
 
 static hd_plan plan_of(const hd_accelerator *a, hd_layer_shape shape) {
@@ -70,7 +98,7 @@ static bool near(double a, double b) {
 static void energy_by_hand(void **state) {
     (void)state;
     hd_error e;
-    hd_energy_table t = read_committed_table();
+    hd_energy_table t = read_small_table();
     hd_accelerator a = hd_accelerator_default();
     a.rows = a.cols = 2;
     const int8_t words[] = {1, 2, 3, 4, 5, -6};
@@ -101,11 +129,12 @@ static void energy_by_hand(void **state) {
     hd_plan_free(&plan);
 }
 
-/* Activations with half the ones: half of the flips' part in the PEs, the same idle energy, propagation and clock. */
+/* Activations with half the ones: half of the flips' part in the PEs, the same idle energy, propagation and
+ * clock. */
 static void measured_activations_scale_the_flips(void **state) {
     (void)state;
     hd_error e;
-    hd_energy_table t = read_committed_table();
+    hd_energy_table t = read_small_table();
     hd_accelerator a = hd_accelerator_default();
     const int8_t words[] = {1, 2, 3, 4, 5, -6};
     hd_plan plan = plan_of(&a, (hd_layer_shape){3, 2, 1, 1, 5});
@@ -127,7 +156,7 @@ static void measured_activations_scale_the_flips(void **state) {
 static void weight_stationary_tiles_stay_for_an_image(void **state) {
     (void)state;
     hd_error e;
-    hd_energy_table t = read_committed_table();
+    hd_energy_table t = read_small_table();
     hd_accelerator a = hd_accelerator_default();
     a.dataflow = HD_WEIGHT_STATIONARY;
     a.rows = a.cols = 2;
@@ -147,7 +176,7 @@ static void totals_are_sums(void **state) {
     (void)state;
     test_random random = {31};
     hd_error e;
-    hd_energy_table t = read_committed_table();
+    hd_energy_table t = read_small_table();
     hd_energy_report total = {0};
     double compute = 0, propagation = 0, clock = 0;
     uint64_t macs = 0, cycles = 0, array_cycles = 0;
@@ -183,7 +212,7 @@ static void totals_are_sums(void **state) {
 static void degenerate_layers_have_plain_figures(void **state) {
     (void)state;
     hd_error e;
-    hd_energy_table t = read_committed_table();
+    hd_energy_table t = read_small_table();
     const int8_t word = 0;
     for (int d = 0; d < HD_DATAFLOW_COUNT; d++) {
         hd_accelerator a = hd_accelerator_default();
@@ -205,7 +234,7 @@ static void degenerate_layers_have_plain_figures(void **state) {
 static void huge_layers_do_not_overflow(void **state) {
     (void)state;
     hd_error e;
-    hd_energy_table t = read_committed_table();
+    hd_energy_table t = read_small_table();
     const hd_layer_shape layers[] = {{64, 64, 1, 3, 224 * 224 * (size_t)1000000},
                                      {512, 512, 1, 3, 28 * 28 * (size_t)1000000},
                                      {4096, 25088, 1, 1, 1000000}};
@@ -231,7 +260,7 @@ static void huge_layers_do_not_overflow(void **state) {
 static void bit_costs_follow_the_width(void **state) {
     (void)state;
     hd_error e;
-    hd_energy_table t = read_committed_table();
+    hd_energy_table t = read_small_table();
     double costs[8];
     hd_accelerator a = hd_accelerator_default();
     a.weight_bits = 4;
@@ -270,7 +299,7 @@ static json_t *at_path(json_t *json,
     return json;
 }
 
-/* Removes, then spoils, each key of an object of the committed table. */
+/* Removes, then spoils, each key of an object of the small table. */
 static void spoil_each_key(const char *object_path) {
     json_error_t mistake;
     json_t *good = json_load_file(table_path, 0, &mistake);
@@ -320,7 +349,8 @@ static void a_flip_costs_at_least_its_propagation(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_committed_table_is_complete),
+        cmocka_unit_test(the_calibrated_table_is_complete),
+        cmocka_unit_test(scaled_tables_keep_all_ratios),
         cmocka_unit_test(energy_by_hand),
         cmocka_unit_test(measured_activations_scale_the_flips),
         cmocka_unit_test(weight_stationary_tiles_stay_for_an_image),
