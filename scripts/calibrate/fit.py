@@ -147,6 +147,14 @@ def plan_matrix(s):
     return np.array([1.0, flips, sign, flips * s.ones.mean() + activation * s.weight_ones.mean(), activation])
 
 
+def plan_means(signals, features, array):
+    """The same of a whole array, all elements and cycles: what the plan level is asked for."""
+    magnitude = 127 if array.representation == "sign_magnitude" else 255
+    flips, sign, activation = (features[f].mean() for f in ("weight", "sign", "activation"))
+    ones, weight_ones = model.popcount(signals["activation"]).mean(), model.popcount(signals["weight"] & magnitude).mean()
+    return np.array([1.0, flips, sign, flips * ones + activation * weight_ones, activation])
+
+
 def plan(samples):
     matrix, target = [], []
     for s in samples:

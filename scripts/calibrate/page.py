@@ -62,8 +62,9 @@ def residuals(made):
     out += grid([""] + list(FAMILIES), [[name] + [both(e["residuals_by_family"]["refined"].get(f)) for f in FAMILIES]
                                         for name, _, e in kinds(made)])
     layers = list(next(kinds(made))[2]["array_errors_percent"])
-    out += ["Layers of the trained network on 8 x 8 gate-level arrays, error in % of the datapath energy, transferable / refined:", ""]
-    out += grid([""] + layers, [[name] + [f"{e['array_errors_percent'][x]:+.1f} / {e['array_errors_refined_percent'][x]:+.1f}"
+    out += ["Layers of the trained network on 8 x 8 gate-level arrays, error in % of the datapath energy, transferable / refined / plan level:", ""]
+    out += grid([""] + layers, [[name] + [f"{e['array_errors_percent'][x]:+.1f} / {e['array_errors_refined_percent'][x]:+.1f} / "
+                                          f"{e['array_errors_plan_percent'][x]:+.1f}"
                                           for x in layers] for name, _, e in kinds(made)])
     return out
 

@@ -23,7 +23,7 @@ def make(kinds, arrays, extended, tools, period_ns):
     for k in kinds:
         mine = [a for a in arrays if (a["dataflow"], a["representation"]) == (k["dataflow"], k["representation"])]
         models.setdefault(k["dataflow"], {})[k["representation"]] = one_model(k, mine)
-    first = models["input_stationary"]["twos_complement"]["measured"]
+    first = next(iter(models.values()))["twos_complement"]["measured"]
     return {
         "format": "hdloss-energy-table",
         "version": 1,
@@ -82,6 +82,7 @@ def one_model(k, arrays):
                         for s in held_out]}
     array_errors = {a["layer"]: 100 * (a["features"][:len(coefficients)] @ coefficients / a["datapath"] - 1) for a in arrays}
     array_refined = {a["layer"]: 100 * (a["features"] @ refined / a["datapath"] - 1) for a in arrays}
+    array_plan = {a["layer"]: 100 * (a["plan"] @ plan / a["datapath"] - 1) for a in arrays}
     layer_errors = [(s, e) for s, e in zip(held_out, errors["transferable"]) if s.kind == "layer"]
     chosen = list(array_errors.values()) + [e for s, e in layer_errors][:8 - len(array_errors)]
     return {
@@ -113,6 +114,7 @@ def one_model(k, arrays):
             "residuals_by_family": {name: families(held_out, errors[name]) for name in ("transferable", "refined")},
             "array_errors_percent": {n: rounded(e, 3) for n, e in array_errors.items()},
             "array_errors_refined_percent": {n: rounded(e, 3) for n, e in array_refined.items()},
+            "array_errors_plan_percent": {n: rounded(e, 3) for n, e in array_plan.items()},
             "array_pj_per_element_cycle": {a["layer"]: rounded(a["datapath"] / (a["cycles"] * a["side"] ** 2))
                                            for a in arrays},
         },
@@ -162,7 +164,7 @@ def residual_texts(models):
     own = max(m["line"]["worst_error_in_family_percent"] for m in measured)
     return {"transferable_model": span("transferable") + on_arrays("array_errors_percent"),
             "refined_model": span("refined") + on_arrays("array_errors_refined_percent"),
-            "plan_level": span("plan"),
+            "plan_level": span("plan") + on_arrays("array_errors_plan_percent"),
             "straight_line_in_hamming_distance": f"R^2 {min(r2):.2f} to {max(r2):.2f} and wrong by up to {own:.0f} % in its "
                                                  "own family; " + span("line"),
             "weight_propagation": "linear in flips, R^2 at least "
@@ -197,11 +199,14 @@ def leaves(value, path=""):
         yield path, float(value)
 
 
-def compare(path, made, tolerance_percent):
-    """0 when every number of the two tables agrees; coefficients near zero within a hundredth of a pJ."""
+def compare(path, made, tolerance_percent, below=()):
+    """0 when every number of the two tables agrees; coefficients near zero within a hundredth of a pJ. below: keys from the
+    root to the part that is compared."""
     with open(path) as f:
-        old = dict(leaves(json.load(f)))
-    new = dict(leaves(json.loads(text(made))))
+        there, here = json.load(f), json.loads(text(made))
+    for key in below:
+        there, here = there[key], here[key]
+    old, new = dict(leaves(there)), dict(leaves(here))
     wrong = [p for p in sorted(set(old) | set(new)) if p not in old or p not in new
              or abs(new[p] - old[p]) > max(tolerance_percent / 100 * abs(old[p]), 0.01)]
     for p in wrong[:20]:
