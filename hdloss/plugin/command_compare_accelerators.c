@@ -144,8 +144,9 @@ int hd_compare_accelerators_command(plugin *p, int argc, char **argv) {
     error e = {0};
     size_t count = (size_t)a.position_count - 2;
     row *rows = calloc(count, sizeof *rows);
-    bool good = rows || error_set(&e, "out of memory");
-    for (size_t i = 0; good && i < count; i++)
+    bool good = rows != NULL;
+    if (!rows) error_set(&e, "out of memory");
+    for (size_t i = 0; good && rows && i < count; i++)
         good = fill_row(p, &a, &loaded, a.positions[i + 2], &rows[i], &e);
     if (good && !is_standard_output(csv) && !is_standard_output(json)) print_rows(&loaded, rows, count);
     if (good && csv) good = write_csv(rows, count, csv, &e);
