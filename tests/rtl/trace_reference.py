@@ -5,6 +5,7 @@ tests/golden/trace/*.json hold layer, array and counts; the format is described 
   trace_reference.py -write            runs the RTL and writes the files
   trace_reference.py -check            runs the RTL again and compares with the files
   trace_reference.py -write -into DIR  writes elsewhere
+  ... -random N [-seed S]              other layers than the committed ones: N random ones (see test_array.py)
 """
 import argparse
 import glob
@@ -20,6 +21,7 @@ sys.path.insert(0, os.path.join(ROOT, "scripts", "calibrate"))
 import numpy as np  # noqa: E402
 import array_model as model  # noqa: E402
 import rtl_run  # noqa: E402
+import test_array  # noqa: E402
 
 FORMAT = "register trace 1"
 
@@ -68,6 +70,12 @@ def cases():
     yield "pointwise-ws-sm-ordered", signed, model.Array(4, 8, weight_stationary, sm, 24), rng.permutation(12)
     yield "spatial-ws-tc", spatial, model.Array(4, 5, weight_stationary, tc, 24), None
     yield "connected-ws-tc", connected, model.Array(8, 8, weight_stationary, tc, 24), None
+
+
+def random_cases(count, seed):
+    rng = np.random.default_rng(seed)
+    for index in range(count):
+        yield f"random-{index:03d}", *test_array.random_case(rng, index)
 
 
 def reference(name, layer, array, order, directory):
@@ -120,6 +128,8 @@ def main():
     parser.add_argument("-write", action="store_true")
     parser.add_argument("-check", action="store_true")
     parser.add_argument("-into", default=os.path.join(ROOT, "tests", "golden", "trace"))
+    parser.add_argument("-random", type=int, default=0)
+    parser.add_argument("-seed", type=int, default=1)
     args = parser.parse_args()
     if args.write == args.check:
         parser.error("one of -write and -check")
@@ -127,7 +137,7 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         if args.write:
             os.makedirs(args.into, exist_ok=True)
-            for case in cases():
+            for case in random_cases(args.random, args.seed) if args.random else cases():
                 count += 1
                 with open(os.path.join(args.into, case[0] + ".json"), "w") as f:
                     f.write(dump(reference(*case, scratch)))
