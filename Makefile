@@ -68,7 +68,7 @@ TEST_HELPERS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 FUZZ_SOURCES  := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(FUZZ_SOURCES))
 
-.PHONY: all help setup demo test test-units test-corpus test-cli fuzz fuzz-programs bench bench-hd bench-pytorch calibrate test-rtl lint format install clean check-tools
+.PHONY: all help setup demo test test-units test-corpus test-cli fuzz fuzz-programs bench bench-hd bench-energy bench-pytorch calibrate test-rtl test-trace lint format install clean check-tools
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -92,7 +92,9 @@ help:
 #: make bench-pytorch   the same networks in PyTorch and here, turn by turn
 #: make bench-hd        post-training methods on MobileNetV2's shapes: flips, gaps, seconds
 #: make calibrate       the energy table from gates (yosys, iverilog; a quarter of an hour)
-#: make test-rtl        the processing-element array against convolutions and its cycle model
+#: make test-rtl        the processing-element array against convolutions, its cycle model and the simulator
+#: make test-trace      the simulator's trace level against fresh runs of the array in Verilog
+#: make bench-energy    the energy simulator on one image through MobileNetV2
 #: make lint            clang-format, clang-tidy, cppcheck
 #: make install         into PREFIX (/usr/local)
 
@@ -113,6 +115,7 @@ test:
 	@$(MAKE) --no-print-directory config=asan test-units
 	@$(MAKE) --no-print-directory config=asan test-corpus
 	@$(MAKE) --no-print-directory config=asan test-cli
+	@$(MAKE) --no-print-directory test-trace
 
 $(BUILD)/bin/darknet: $(PROGRAM_OBJECTS) $(PLUGIN_OBJECTS) $(BUILD)/libhdloss.a $(BUILD)/libdarknet.a
 	@mkdir -p $(@D)
@@ -176,7 +179,7 @@ $(BUILD)/tests/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(FUZZ_OBJECTS) $(BUIL
 	$(Q)$(CC) $(CFLAGS_ALL) $(INCLUDES) -o $@ $< $(if $(filter fuzz,$(config)),-fsanitize=fuzzer,tests/fuzz/replay.c) \
 	    $(FUZZ_OBJECTS) $(BUILD)/libplugin.a $(BUILD)/libdarknet.a $(BUILD)/libhdloss.a $(LIBS)
 
-test-units test-corpus test-cli bench bench-hd: export OMP_WAIT_POLICY ?= passive
+test-units test-corpus test-cli bench bench-hd bench-energy: export OMP_WAIT_POLICY ?= passive
 
 test-units: $(if $(TESTS),$(foreach t,$(TESTS),$(filter %/$(t),$(TEST_PROGRAMS))),$(TEST_PROGRAMS))
 	@status=0; for t in $^; do echo "== $$t"; $$t || status=1; done; exit $$status
@@ -203,6 +206,9 @@ bench: $(BUILD)/tests/bench/bench_kernels
 bench-hd: $(BUILD)/tests/bench/bench_hd
 	@$<
 
+bench-energy: $(BUILD)/tests/bench/bench_energy
+	@$<
+
 bench-pytorch: all
 	@scripts/setup pytorch
 	@scripts/bench_pytorch
@@ -211,9 +217,13 @@ calibrate:
 	@scripts/setup build calibrate
 	@scripts/calibrate/run
 
-test-rtl:
+test-rtl: $(BUILD)/tests/unit/test_trace
 	@scripts/setup calibrate
-	@tests/rtl/run
+	@TEST_TRACE=$< tests/rtl/run
+
+test-trace: $(BUILD)/tests/unit/test_trace
+	@scripts/setup test
+	@TEST_TRACE=$< tests/rtl/run -trace
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/share/hdloss

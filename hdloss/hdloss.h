@@ -248,6 +248,7 @@ size_t hd_plan_table_bytes(const hd_plan *plan);
 typedef struct hd_flips {
     uint64_t tiles, steps, lanes, repeats; /* as the plan: steps of a tile, lanes of the widest tile */
     uint64_t words, zero_words;
+    uint64_t one_bits; /* of all words' patterns, the sign of sign and magnitude left out */
     uint64_t transitions, transitions_inside_tiles;
     uint64_t flips;              /* on the wires, a bus-invert line included */
     uint64_t flips_inside_tiles; /* without the tiles' first words: what bounds and certificates are about */
@@ -268,70 +269,7 @@ bool hd_count_flips(const hd_plan *plan, const int8_t *words, int threads, hd_fl
 /* total += one layer; nhd is recomputed from the sums. Start from a zeroed struct. */
 void hd_flips_add(hd_flips *total, const hd_flips *layer);
 
-/* ------------------------------------------------------------------------------------------------- energy */
-
-/* Coefficients of one PE type. Energies in pJ of one PE. */
-typedef struct hd_energy_model {
-    bool present;
-    char basis[512];                      /* "measured", or what the figures stand on instead */
-    double bit_costs_pj[HD_MAXIMUM_BITS]; /* a flip of weight bit 0..7 (7: the sign), propagation included */
-    double idle_pj_per_cycle;             /* a0: an active PE whose operands hold */
-    double propagation_pj_per_flip;       /* forwarding one weight bit flip to the neighbour */
-    double clock_pj_per_cycle;
-    /* The transferable model of the trace level: E = clock + a0 + aw HD(w) + ax HD(x) + as [sign flips] + app
-     * PP + ap HD(product) + ab HD(psum in) + an HD(psum out). Collinear: good for totals, not to be read one
-     * by one. */
-    double a0, aw, ax, as, app, ap, ab, an;
-    double held_out_errors_percent[8];
-    size_t held_out_error_count;
-} hd_energy_model;
-
-typedef struct hd_energy_table {
-    char name[HD_NAME_BYTES];
-    char origin[2048], process[256];
-    char tools[1024], units[1024], residuals[2048]; /* "a; b", "key: text; key: text" */
-    double voltage_v, clock_mhz, temperature_c;
-    bool provisional;
-    char assumed_activations[1024];     /* what `bit_costs_pj` assume of the activations */
-    double assumed_activation_popcount; /* mean number of ones of an activation */
-    double assumed_activation_zero_fraction;
-    hd_energy_model models[HD_DATAFLOW_COUNT][HD_REPRESENTATION_COUNT];
-} hd_energy_table;
-
-/* Reads JSON text; `name` stands in sentences ("tables/x.json: models.input_stationary...: ..."). */
-bool hd_energy_table_parse(const char *text, size_t bytes, const char *name, hd_energy_table *table,
-                           hd_error *error);
-/* The model of a plan's dataflow and representation, or NULL and a sentence. */
-const hd_energy_model *hd_energy_model_of(const hd_energy_table *table, const hd_plan *plan, hd_error *error);
-
-/* Cost of a flip of each bit of this plan's words, sign bit at weight_bits - 1, the others zero above. table
- * NULL: ones. */
-bool hd_bit_costs(const hd_energy_table *table, const hd_plan *plan, double costs[HD_MAXIMUM_BITS],
-                  hd_error *error);
-
-/* Parts of one image's energy. The datapath energy is the headline; the clock stands beside it. */
-typedef struct hd_energy_report {
-    uint64_t macs, cycles;
-    uint64_t active_pe_cycles, array_pe_cycles; /* cycles x PEs in use, cycles x all PEs */
-    double utilisation;                         /* active / array PE cycles */
-    uint64_t flips_per_image;
-    double compute_pj, propagation_pj;
-    double datapath_pj; /* = compute_pj + propagation_pj */
-    double clock_pj;    /* of all PEs of the array in all cycles */
-    double pj_per_mac;  /* datapath_pj / macs */
-} hd_energy_report;
-
-/* The plan level: weight streams exact, activations by the table's statistics. datapath = image passes x sum
- * over bits of flips x bit cost + a0 x active PE cycles; of it propagation = propagation_pj_per_flip x
- * flips_per_image. */
-bool hd_energy_plan_level(const hd_energy_table *table, const hd_plan *plan, const hd_flips *flips,
-                          hd_energy_report *report, hd_error *error);
-/* The same with a layer's own activations: the PE's part of a flip's cost grows with the ones of the activation it meets, so it is
- * scaled by mean_popcount (ones of an activation byte, on average) over the table's assumed_activation_popcount. */
-bool hd_energy_plan_level_with(const hd_energy_table *table, const hd_plan *plan, const hd_flips *flips, double mean_popcount,
-                               hd_energy_report *report, hd_error *error);
-/* total += one layer, parts first, then the derived figures from the sums. Start from a zeroed struct. */
-void hd_energy_add(hd_energy_report *total, const hd_energy_report *layer);
+/* Energy: energy.h, included at the end. */
 
 /* ----------------------------------------------------------------------------------------- bit-flip loss */
 
@@ -437,5 +375,7 @@ bool hd_stream_decode(const uint8_t *bytes, size_t count, const char *name, hd_s
 #ifdef __cplusplus
 }
 #endif
+
+#include "energy.h"
 
 #endif

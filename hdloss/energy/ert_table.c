@@ -1,4 +1,5 @@
 /* An energy table with the shape of another one and the energies of an energy reference table. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,22 +19,6 @@ static bool find(const hd_ert *ert, const char *component, const char *const *ac
                    component);
 }
 
-static void scale(hd_energy_model *m, double factor) {
-    double *const energies[] = {&m->idle_pj_per_cycle,
-                                &m->propagation_pj_per_flip,
-                                &m->clock_pj_per_cycle,
-                                &m->a0,
-                                &m->aw,
-                                &m->ax,
-                                &m->as,
-                                &m->app,
-                                &m->ap,
-                                &m->ab,
-                                &m->an};
-    for (size_t i = 0; i < sizeof energies / sizeof *energies; i++) *energies[i] *= factor;
-    for (int b = 0; b < HD_MAXIMUM_BITS; b++) m->bit_costs_pj[b] *= factor;
-}
-
 /* A cycle in which every bit of the streaming word flips with probability a half. */
 static double random_cycle_pj(const hd_energy_model *m) {
     double pj = m->idle_pj_per_cycle;
@@ -41,9 +26,14 @@ static double random_cycle_pj(const hd_energy_model *m) {
     return pj;
 }
 
-/* Bit costs include a flip's propagation: exchanges it for the wire's. */
+/* Costs of weight flips include their propagation: exchanges it for the wire's. */
 static void set_propagation(hd_energy_model *m, double pj_per_flip) {
-    for (int b = 0; b < HD_MAXIMUM_BITS; b++) m->bit_costs_pj[b] += pj_per_flip - m->propagation_pj_per_flip;
+    double more = pj_per_flip - m->propagation_pj_per_flip;
+    double *const of_weight_flips[] = {&m->aw, &m->refined[HD_TERM_WEIGHT], &m->plan[HD_PLAN_FLIP],
+                                       &m->parts[HD_PART_WEIGHT_LINK][HD_TERM_WEIGHT]};
+    for (size_t i = 0; i < sizeof of_weight_flips / sizeof *of_weight_flips; i++) *of_weight_flips[i] += more;
+    m->parts[HD_PART_WEIGHT_LINK][HD_TERM_WEIGHT] = fmax(0, m->parts[HD_PART_WEIGHT_LINK][HD_TERM_WEIGHT]);
+    for (int b = 0; b < HD_MAXIMUM_BITS; b++) m->bit_costs_pj[b] += more;
     m->propagation_pj_per_flip = pj_per_flip;
 }
 
@@ -74,7 +64,7 @@ bool hd_energy_table_from_ert(const hd_ert *ert, const hd_ert_use *use, const hd
         for (int r = 0; r < HD_REPRESENTATION_COUNT; r++) {
             hd_energy_model *m = &table->models[d][r];
             if (!m->present) continue;
-            scale(m, factor);
+            hd_energy_model_scale(m, factor);
             if (use->wire) set_propagation(m, wire / (0.5 * HD_MAXIMUM_BITS));
             (void)snprintf(m->basis, sizeof m->basis, "estimated: %s times %.5g, as the ERT's %s says",
                            shape->name, factor, use->mac);

@@ -115,6 +115,54 @@ static bool read_held_out_errors(const place *p, hd_energy_model *m) {
     return true;
 }
 
+/* ---- what only a calibrated table has: "measured", each part of it optional ---- */
+/* names[] of an object in order, ending with NULL. */
+static bool read_numbers(const place *p, const char *const *names, double least, double *numbers) {
+    for (size_t i = 0; names[i]; i++)
+        if (!read_number(p, names[i], least, largest_pj, &numbers[i])) return false;
+    return true;
+}
+
+static const char *const term_names[] = {"a0", "aw", "ax",    "as",     "app", "ap",
+                                         "ab", "an", "aroot", "acarry", "axs", NULL};
+static const char *const transferable_names[] = {"a0", "aw", "ax", "as", "app", "ap", "ab", "an", NULL};
+static const char *const plan_names[] = {
+    "cycle_pj", "flip_pj", "sign_flip_pj", "partial_product_flip_pj", "activation_flip_pj", NULL};
+
+static bool read_parts(const place *measured, hd_energy_model *m) {
+    place parts, natural, part;
+    if (!enter(measured, "parts", &parts) || !enter(measured, "natural_pj_per_cycle", &natural)) return false;
+    for (int i = 0; i < HD_PART_OTHER; i++) {
+        const char *name = hd_energy_part_name((hd_energy_part)i);
+        if (!enter(&parts, name, &part) || !read_numbers(&part, transferable_names, 0, m->parts[i]) ||
+            !read_number(&natural, name, 0, largest_pj, &m->natural_pj_per_cycle[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool read_measured(const place *model, hd_energy_model *m) {
+    place p, inner;
+    m->clock_idle_pj_per_cycle = m->clock_pj_per_cycle;
+    if (!json_object_get(model->object, "measured")) return true;
+    if (!enter(model, "measured", &p)) return false;
+    m->has_refined = json_object_get(p.object, "refined") != NULL;
+    m->has_plan = json_object_get(p.object, "plan") != NULL;
+    m->has_parts = json_object_get(p.object, "parts") != NULL;
+    if (m->has_refined &&
+        !(enter(&p, "refined", &inner) && read_numbers(&inner, term_names, -largest_pj, m->refined)))
+        return false;
+    if (m->has_plan && !(enter(&p, "plan", &inner) && read_numbers(&inner, plan_names, 0, m->plan)))
+        return false;
+    if (m->has_parts && !read_parts(&p, m)) return false;
+    if (json_object_get(p.object, "propagation") &&
+        !(enter(&p, "propagation", &inner) && read_number(&inner, "activation_pj_per_flip", 0, largest_pj,
+                                                          &m->activation_propagation_pj_per_flip)))
+        return false;
+    return !json_object_get(p.object, "clock_idle_pj_per_cycle") ||
+           read_number(&p, "clock_idle_pj_per_cycle", 0, largest_pj, &m->clock_idle_pj_per_cycle);
+}
+
 static bool read_model(const place *p, hd_energy_model *m) {
     place t;
     m->present = true;
@@ -130,7 +178,7 @@ static bool read_model(const place *p, hd_energy_model *m) {
            read_number(&t, "app", -largest_pj, largest_pj, &m->app) &&
            read_number(&t, "ap", -largest_pj, largest_pj, &m->ap) &&
            read_number(&t, "ab", -largest_pj, largest_pj, &m->ab) &&
-           read_number(&t, "an", -largest_pj, largest_pj, &m->an);
+           read_number(&t, "an", -largest_pj, largest_pj, &m->an) && read_measured(p, m);
 }
 
 /* models.<dataflow>.<representation>; those that are absent stay absent. */

@@ -1,4 +1,4 @@
-/* Accelerators: cfg files in Darknet's grammar ([array], [words], [energy]) and the energy tables that they
+/* Accelerators: cfg files in Darknet's grammar ([array], [words], [energy], [memory]) and the energy tables that they
  * name. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,6 +127,25 @@ static bool read_table(const cfg *c, hd_dataflow dataflow, hd_energy_table *tabl
     return good && read_ert(c, dataflow, table, e);
 }
 
+/* [memory]: what a byte costs, for a figure beside the array's energy. */
+static void read_memory(const cfg *c, array_model *model, diagnostics *d) {
+    const cfg_section *s = cfg_find(c, "memory");
+    hd_memory_costs *m = &model->memory;
+    struct {
+        const char *key;
+        double *pj;
+    } const costs[] = {{"weight_pj_per_byte", &m->weights},
+                       {"activation_pj_per_byte", &m->activations},
+                       {"partial_sum_pj_per_byte", &m->partial_sums},
+                       {"order_pj_per_byte", &m->orders}};
+    model->has_memory = s != NULL;
+    *m = (hd_memory_costs){0};
+    if (!s) return;
+    for (size_t i = 0; i < sizeof costs / sizeof *costs; i++)
+        *costs[i].pj = section_number(s, costs[i].key, 0, 0, 1e9, d);
+    section_report_unknown(s, d);
+}
+
 static bool read_cfg(const cfg *c, array_model *model, diagnostics *d, error *e) {
     hd_accelerator *a = &model->accelerator;
     hd_error h = {0};
@@ -135,13 +154,14 @@ static bool read_cfg(const cfg *c, array_model *model, diagnostics *d, error *e)
     (void)snprintf(a->name, sizeof a->name, "%.*s", (int)strcspn(base, "."), base);
     read_array(c, a, d);
     read_words(c, a, d);
+    read_memory(c, model, d);
     for (size_t i = 0; i < cfg_section_count(c); i++) {
         const cfg_section *s = cfg_section_at(c, i);
-        static const char *const known[] = {"array", "words", "energy"};
+        static const char *const known[] = {"array", "words", "energy", "memory"};
         bool found = false;
-        for (size_t k = 0; k < 3; k++) found = found || strcmp(section_name(s), known[k]) == 0;
+        for (size_t k = 0; k < 4; k++) found = found || strcmp(section_name(s), known[k]) == 0;
         if (!found)
-            diagnostics_error(d, "%s:%d: [%s] is not one of [array], [words], [energy]", cfg_path(c),
+            diagnostics_error(d, "%s:%d: [%s] is not one of [array], [words], [energy], [memory]", cfg_path(c),
                               section_line(s), section_name(s));
     }
     for (size_t i = 0; i < diagnostics_count(d); i++) {

@@ -37,7 +37,7 @@ static const char *order_of(const weight_streams *s, bool solved) {
 static bool measure_on(network *net, weight_streams *s, const char *data_path, error *e) {
     data_images images;
     bool good = data_images_open(&images, net, data_path, e) &&
-                measure_popcounts(net, s, data_images_visit, &images, e);
+                measure_activations(net, s, data_images_visit, &images, NULL, e);
     data_images_close(&images);
     return good;
 }
@@ -66,21 +66,23 @@ static void print_rows(const loaded_network *loaded, const row *rows, size_t cou
         table_width = table > table_width ? table : table_width;
     }
     printf("%s, one image, plan level\n", network_name(loaded->net));
-    printf("%-*s %9s %-17s %-15s %-7s %-*s %10s %6s %12s %6s %11s %11s %12s %11s %7s\n", (int)width,
+    printf("%-*s %9s %-17s %-15s %-7s %-*s %10s %6s %12s %6s %11s %11s %12s %11s %11s %7s\n", (int)width,
            "accelerator", "array", "dataflow", "representation", "order", (int)table_width, "energy table",
            "kcycles", "util%", "Mflips/image", "nhd", "compute uJ", "propag. uJ", "datapath uJ", "clock uJ",
-           "pJ/MAC");
+           "idle uJ", "pJ/MAC");
     for (size_t i = 0; i < count; i++) {
         const hd_accelerator *a = &rows[i].model.accelerator;
         const hd_energy_report *r = &rows[i].total.energy;
         char array[32];
         (void)snprintf(array, sizeof array, "%dx%d", a->rows, a->cols);
-        printf("%-*s %9s %-17s %-15s %-7s %-*s %10.1f %6.1f %12.3f %6.4f %11.4f %11.4f %12.4f %11.4f %7.3f\n",
+        printf("%-*s %9s %-17s %-15s %-7s %-*s %10.1f %6.1f %12.3f %6.4f %11.4f %11.4f %12.4f %11.4f %11.4f "
+               "%7.3f\n",
                (int)width, a->name, array, hd_dataflow_name(a->dataflow),
                hd_representation_name(a->representation), rows[i].order, (int)table_width,
                rows[i].model.table.name, (double)r->cycles * 1e-3, 100.0 * r->utilisation,
                (double)r->flips_per_image * 1e-6, rows[i].total.flips.nhd, r->compute_pj * 1e-6,
-               r->propagation_pj * 1e-6, r->datapath_pj * 1e-6, r->clock_pj * 1e-6, r->pj_per_mac);
+               r->propagation_pj * 1e-6, r->datapath_pj * 1e-6, r->clock_pj * 1e-6, r->idle_pj * 1e-6,
+               r->pj_per_mac);
     }
 }
 
@@ -91,16 +93,16 @@ static bool write_csv(const row *rows, size_t count, const char *path, error *e)
     if (!f) return error_set(e, "%s: out of memory", path);
     (void)fprintf(f, "accelerator,rows,cols,dataflow,representation,order,energy_table,macs,cycles,"
                      "utilisation,flips_per_image,nhd,"
-                     "compute_pj,propagation_pj,datapath_pj,clock_pj,pj_per_mac\n");
+                     "compute_pj,propagation_pj,datapath_pj,clock_pj,idle_pj,pj_per_mac\n");
     for (size_t i = 0; i < count; i++) {
         const hd_accelerator *a = &rows[i].model.accelerator;
         const hd_energy_report *r = &rows[i].total.energy;
-        (void)fprintf(f, "%s,%d,%d,%s,%s,%s,%s,%llu,%llu,%.6f,%llu,%.6f,%.9g,%.9g,%.9g,%.9g,%.9g\n", a->name,
-                      a->rows, a->cols, hd_dataflow_name(a->dataflow),
+        (void)fprintf(f, "%s,%d,%d,%s,%s,%s,%s,%llu,%llu,%.6f,%llu,%.6f,%.9g,%.9g,%.9g,%.9g,%.9g,%.9g\n",
+                      a->name, a->rows, a->cols, hd_dataflow_name(a->dataflow),
                       hd_representation_name(a->representation), rows[i].order, rows[i].model.table.name,
                       (unsigned long long)r->macs, (unsigned long long)r->cycles, r->utilisation,
                       (unsigned long long)r->flips_per_image, rows[i].total.flips.nhd, r->compute_pj,
-                      r->propagation_pj, r->datapath_pj, r->clock_pj, r->pj_per_mac);
+                      r->propagation_pj, r->datapath_pj, r->clock_pj, r->idle_pj, r->pj_per_mac);
     }
     bool good = fclose(f) == 0 || error_set(e, "%s: out of memory", path);
     if (good && strcmp(path, "-") == 0)
@@ -117,12 +119,13 @@ static json_t *rows_json(const loaded_network *loaded, const row *rows, size_t c
         const hd_energy_report *r = &rows[i].total.energy;
         const hd_flips *x = &rows[i].total.flips;
         json_array_append_new(
-            list, json_pack("{s:o, s:s, s:I, s:I, s:f, s:I, s:f, s:{s:f, s:f, s:f, s:f}, s:f}", "accelerator",
-                            report_accelerator(&rows[i].model), "order", rows[i].order, "macs",
-                            (json_int_t)r->macs, "cycles", (json_int_t)r->cycles, "utilisation",
-                            r->utilisation, "flips_per_image", (json_int_t)r->flips_per_image, "nhd", x->nhd,
-                            "energy_pj", "compute", r->compute_pj, "propagation", r->propagation_pj,
-                            "datapath", r->datapath_pj, "clock", r->clock_pj, "pj_per_mac", r->pj_per_mac));
+            list,
+            json_pack("{s:o, s:s, s:I, s:I, s:f, s:I, s:f, s:{s:f, s:f, s:f, s:f, s:f}, s:f}", "accelerator",
+                      report_accelerator(&rows[i].model), "order", rows[i].order, "macs", (json_int_t)r->macs,
+                      "cycles", (json_int_t)r->cycles, "utilisation", r->utilisation, "flips_per_image",
+                      (json_int_t)r->flips_per_image, "nhd", x->nhd, "energy_pj", "compute", r->compute_pj,
+                      "propagation", r->propagation_pj, "datapath", r->datapath_pj, "clock", r->clock_pj,
+                      "idle", r->idle_pj, "pj_per_mac", r->pj_per_mac));
     }
     return json_pack("{s:s, s:s, s:o}", "version", darknet_version(), "network", network_name(loaded->net),
                      "accelerators", list);

@@ -66,7 +66,7 @@ static compare_entry *add_entry(comparison *c, const weight_streams *s, order_me
         }
         for (int scope = 0; scope < SCOPE_COUNT; scope++)
             if (compare_in_scope((compare_scope)scope, w)) hd_flips_add(&entry->sums[scope], &each[i]);
-        bool known = hd_energy_plan_level(&s->model.table, &w->plan, &each[i], &energy, &h);
+        bool known = hd_energy_plan_level(&s->model.table, &w->plan, &each[i], NULL, &energy, &h);
         entry->datapath_pj += known ? energy.datapath_pj : (double)NAN;
     }
     return entry;

@@ -145,7 +145,7 @@ static bool measure_streams(plugin *p, network *net, const darknet_epoch *epoch,
     columns[EXPORTED_FLIPS] = (double)after.flips.flips_per_image;
     columns[EXPORTED_NHD] = after.flips.nhd;
     columns[EXPORTED_ENERGY_UJ] = after.energy.datapath_pj * 1e-6;
-    columns[CLOCK_UJ] = after.energy.clock_pj * 1e-6;
+    columns[CLOCK_UJ] = (after.energy.clock_pj + after.energy.idle_pj) * 1e-6;
     return true;
 }
 

@@ -8,11 +8,14 @@
 #include "integer.h"
 #include "plugin.h"
 #include "reordering.h"
+#include "trace.h"
 
 /* An accelerator with the coefficients of its energy. */
 typedef struct array_model {
     hd_accelerator accelerator;
     hd_energy_table table;
+    bool has_memory; /* a [memory] section */
+    hd_memory_costs memory;
 } array_model;
 
 struct plugin {
@@ -48,7 +51,8 @@ typedef struct weight_stream {
     size_t sign_sets;
     float *scales;
     double emphasis; /* hd_lambda= */
-    double mean_popcount; /* ones of an activation byte that the layer reads; negative: not measured, the table's assumption */
+    bool activations_measured;            /* on data; else the table's assumption stands */
+    hd_activation_statistics activations; /* of what the layer reads */
 } weight_stream;
 
 typedef struct weight_streams {
@@ -69,9 +73,11 @@ bool weight_streams_quantise(weight_streams *s, error *e);
 /* Takes out the orders and lane channels. */
 bool weight_streams_make_natural(weight_streams *s, error *e);
 
+/* Energies are given to the femtojoule, so that the parts of what is written add up to its sums. */
+enum { ENERGY_DECIMALS = 3 };
 typedef struct stream_figures {
     hd_flips flips;
-    hd_energy_report energy;
+    hd_energy_report energy; /* plan level */
 } stream_figures;
 /* Flips and energy of one layer, and summed over all (total). each: [count] or NULL. */
 bool weight_streams_measure(const weight_streams *s, int threads, stream_figures *each, stream_figures *total, error *e);
@@ -98,9 +104,11 @@ hd_integer_network *make_integer_network(const network_view *v, const weight_str
 bool evaluate_integer(const hd_integer_network *n, const network *net, image_source source, void *user, int top, evaluation *result,
                       error *e);
 
-/* ---- popcounts.c ---- */
-/* Measures each stream's mean_popcount on the integer network's activations for the first images of the source. */
-bool measure_popcounts(network *net, weight_streams *s, image_source source, void *user, error *e);
+/* ---- activation_streams.c ---- */
+enum { STATISTICS_IMAGES = 32 };
+/* Runs the integer network on the source's first images: each stream's activation statistics on STATISTICS_IMAGES of them
+ * and, unless traced is NULL, the trace level of the first one; traced[s->count]. */
+bool measure_activations(network *net, weight_streams *s, image_source source, void *user, hd_energy_report *traced, error *e);
 
 /* ---- calibration_data.c: images of a data file for the post-training commands ---- */
 typedef struct calibration_data {
@@ -192,6 +200,8 @@ bool write_direct(network *net, const network_view *view, const array_model *mod
 json_t *report_accelerator(const array_model *model);
 /* {"version", "accelerator", "layers": [...], "total": {...}}; energy: with "energy_pj". NULL when out of memory. */
 json_t *report_streams(const weight_streams *s, const stream_figures *each, const stream_figures *total, bool energy);
+/* Datapath, its parts, clock and idle, in pJ. */
+json_t *report_energy_parts(const hd_energy_report *r);
 /* To a file, or standard output for "-". Takes the reference. */
 bool report_write(json_t *report, const char *path, error *e);
 
@@ -230,6 +240,8 @@ int hd_export_command(plugin *p, int argc, char **argv);
 int hd_run_command(plugin *p, int argc, char **argv);
 int hd_calibrate_command(plugin *p, int argc, char **argv);
 int hd_flips_command(plugin *p, int argc, char **argv);
+/* command_flips.c: one row a layer, and the total. */
+void print_streams_head(const weight_streams *s, const loaded_network *loaded);
 int hd_energy_command(plugin *p, int argc, char **argv);
 int hd_compare_command(plugin *p, int argc, char **argv);
 int hd_reorder_command(plugin *p, int argc, char **argv);

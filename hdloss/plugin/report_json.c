@@ -15,9 +15,18 @@ json_t *report_accelerator(const array_model *model) {
                      model->table.name);
 }
 
-static json_t *energy_parts(const hd_energy_report *r) {
-    return json_pack("{s:f, s:f, s:f, s:f}", "compute", r->compute_pj, "propagation", r->propagation_pj,
-                     "datapath", r->datapath_pj, "clock", r->clock_pj);
+json_t *report_energy_parts(const hd_energy_report *r) {
+    json_t *parts = json_pack("{s:f, s:f, s:f, s:f, s:f}", "compute", r->compute_pj, "propagation", r->propagation_pj,
+                              "datapath", r->datapath_pj, "clock", r->clock_pj, "idle", r->idle_pj);
+    for (int i = 0; parts && i < HD_ENERGY_PART_COUNT; i++)
+        json_object_set_new(parts, hd_energy_part_name((hd_energy_part)i), json_real(r->parts_pj[i]));
+    return parts;
+}
+
+static json_t *memory_bytes(const hd_memory_bytes *m) {
+    return json_pack("{s:I, s:I, s:I, s:I}", "weights", (json_int_t)m->weights, "activations",
+                     (json_int_t)m->activations, "partial_sums", (json_int_t)m->partial_sums, "orders",
+                     (json_int_t)m->orders);
 }
 
 static json_t *figures(const stream_figures *f, bool energy) {
@@ -34,9 +43,11 @@ static json_t *figures(const stream_figures *f, bool energy) {
     if (bits) json_object_set_new(entry, "flips_by_bit", bits);
     if (!entry || !energy) return entry;
     const hd_energy_report *r = &f->energy;
-    json_t *more = json_pack("{s:o, s:I, s:I, s:f, s:f}", "energy_pj", energy_parts(r), "macs",
-                             (json_int_t)r->macs, "cycles", (json_int_t)r->cycles, "utilisation",
-                             r->utilisation, "pj_per_mac", r->pj_per_mac);
+    json_t *more =
+        json_pack("{s:o, s:I, s:I, s:f, s:f, s:I, s:I, s:o}", "energy_pj", report_energy_parts(r), "macs",
+                  (json_int_t)r->macs, "cycles", (json_int_t)r->cycles, "utilisation", r->utilisation, "pj_per_mac",
+                  r->pj_per_mac, "weight_register_flips", (json_int_t)r->weight_flips, "activation_register_flips",
+                  (json_int_t)r->activation_flips, "memory_bytes", memory_bytes(&r->memory));
     if (more) json_object_update(entry, more);
     json_decref(more);
     return entry;
@@ -50,8 +61,13 @@ static json_t *layer_entry(const weight_stream *w, const stream_figures *f, bool
     json_t *rest = figures(f, energy);
     if (entry && rest) json_object_update(entry, rest);
     if (entry) json_object_set_new(entry, "ordered", json_boolean(w->plan.orders != NULL));
-    if (entry && energy && w->mean_popcount >= 0.0)
-        json_object_set_new(entry, "activation_mean_popcount", json_real(w->mean_popcount));
+    const hd_activation_statistics *x = &w->activations;
+    if (entry && energy && w->activations_measured)
+        json_object_set_new(entry, "activations",
+                            json_pack("{s:f, s:f, s:f, s:f, s:f}", "mean_popcount", x->ones, "zero_fraction",
+                                      x->zero_fraction, "flips_between_pixels", x->flips_between_pixels,
+                                      "flips_between_channels", x->flips_between_channels, "flips_apart",
+                                      x->flips_apart));
     json_decref(rest);
     return entry;
 }

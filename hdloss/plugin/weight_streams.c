@@ -40,7 +40,7 @@ static bool fill(weight_stream *w, layer *l, const hd_layer_shape *shape, const 
     layer_get_info(l, &info);
     hd_accelerator own = model->accelerator;
     hd_error h = {0};
-    *w = (weight_stream){.index = info.index, .layer = l, .shape = *shape, .mean_popcount = -1.0};
+    *w = (weight_stream){.index = info.index, .layer = l, .shape = *shape};
     if (!layer_weight_bits(l, &model->accelerator, &own.weight_bits, e) || !read_emphasis(l, &w->emphasis, e))
         return false;
     if (!hd_plan_init(&w->plan, &own, shape, &h)) return from_hd(&h, e);
@@ -191,13 +191,15 @@ bool weight_streams_measure(const weight_streams *s, int threads, stream_figures
         const weight_stream *w = &s->items[i];
         stream_figures f = {0};
         hd_error h = {0};
-        double popcount =
-            w->mean_popcount >= 0.0 ? w->mean_popcount : s->model.table.assumed_activation_popcount;
-        if (!hd_count_flips(&w->plan, w->streamed ? w->streamed : w->words, threads, &f.flips, &h) ||
-            !hd_energy_plan_level_with(&s->model.table, &w->plan, &f.flips, popcount, &f.energy, &h))
+        const int8_t *words = w->streamed ? w->streamed : w->words;
+        if (!hd_count_flips(&w->plan, words, threads, &f.flips, &h) ||
+            !hd_energy_plan_level(&s->model.table, &w->plan, &f.flips,
+                                  w->activations_measured ? &w->activations : NULL, &f.energy, &h))
             return error_set(e, "layer %d: %s", w->index, h.message);
+        hd_energy_round(&f.energy, ENERGY_DECIMALS);
         hd_flips_add(&total->flips, &f.flips);
         hd_energy_add(&total->energy, &f.energy);
+        hd_energy_round(&total->energy, ENERGY_DECIMALS);
         if (each) each[i] = f;
     }
     return true;

@@ -106,6 +106,19 @@ static bool survey_words(const hd_plan *plan, const int8_t *words, uint64_t *zer
                    least < -limit ? least : most, plan->accelerator.weight_bits, limit, limit);
 }
 
+static uint64_t count_ones(const hd_plan *plan, const uint8_t *patterns) {
+    const hd_accelerator *a = &plan->accelerator;
+    int bits = a->representation == HD_SIGN_MAGNITUDE ? a->weight_bits - 1 : a->weight_bits;
+    uint64_t mask = 0x0101010101010101u * ((UINT64_C(1) << bits) - 1), eight, count = 0;
+    size_t i = 0;
+    for (; i + sizeof eight <= plan->weights; i += sizeof eight) {
+        memcpy(&eight, patterns + i, sizeof eight);
+        count += (uint64_t)__builtin_popcountll(eight & mask);
+    }
+    for (; i < plan->weights; i++) count += (uint64_t)__builtin_popcount(patterns[i] & (unsigned)(mask & 255));
+    return count;
+}
+
 static uint64_t sum_bits(const uint64_t *by_bit) {
     uint64_t sum = 0;
     for (int b = 0; b < HD_MAXIMUM_BITS; b++) sum += by_bit[b];
@@ -159,9 +172,11 @@ bool hd_count_flips(const hd_plan *plan, const int8_t *words, int threads, hd_fl
                                                            : plan->tile_steps};
     tile_counts total = {0};
     bool good = count_tiles(&c, threads, &total);
+    uint64_t ones = count_ones(plan, patterns);
     free(patterns);
     if (!good) return hd_fail(error, "no memory to count the flips of %zu words", plan->weights);
     fill_flips(plan, &total, zeros, flips);
+    flips->one_bits = ones;
     return true;
 }
 
@@ -172,6 +187,7 @@ void hd_flips_add(hd_flips *total, const hd_flips *layer) {
     total->repeats += layer->repeats;
     total->words += layer->words;
     total->zero_words += layer->zero_words;
+    total->one_bits += layer->one_bits;
     total->transitions += layer->transitions;
     total->transitions_inside_tiles += layer->transitions_inside_tiles;
     total->flips += layer->flips;

@@ -48,15 +48,15 @@ static void lay_out_by_output(hd_plan *p) {
     p->tile_lanes = p->lane_axis < rows ? p->lane_axis : rows;
 }
 
-/* Array cycles of a pass of any of the layouts must fit 63 bits. */
+/* Array cycles of any of the layouts, idle elements included, must fit 63 bits. */
 static bool cycles_fit(const hd_plan *p) {
-    size_t product = p->tiles;
-    size_t passes = p->dataflow == HD_WEIGHT_STATIONARY ? p->shape.output_pixels : p->repeats;
-    return !__builtin_mul_overflow(product, p->tile_steps, &product) &&
-           !__builtin_mul_overflow(product, passes, &product) &&
-           !__builtin_mul_overflow(product, (size_t)p->accelerator.rows, &product) &&
+    size_t rows = (size_t)p->accelerator.rows, product = p->tiles;
+    size_t steps = p->dataflow == HD_WEIGHT_STATIONARY ? p->shape.output_pixels : p->tile_steps;
+    return !__builtin_mul_overflow(product, steps > rows ? steps : rows, &product) &&
+           !__builtin_mul_overflow(product, p->repeats, &product) &&
+           !__builtin_mul_overflow(product, rows, &product) &&
            !__builtin_mul_overflow(product, (size_t)p->accelerator.cols, &product) &&
-           product <= (size_t)INT64_MAX;
+           product <= (size_t)INT64_MAX / 2;
 }
 
 bool hd_plan_init(hd_plan *plan, const hd_accelerator *accelerator, const hd_layer_shape *shape,

@@ -106,16 +106,18 @@ static void energy_by_hand(void **state) {
     hd_flips f;
     hd_energy_report r;
     assert_true(hd_count_flips(&plan, words, 1, &f, &e));
-    assert_true(hd_energy_plan_level(&t, &plan, &f, &r, &e));
+    assert_true(hd_energy_plan_level(&t, &plan, &f, NULL, &r, &e));
     double flips_pj = 4 * 7.3 + 4 * 7.2 + 2 * (7.4 + 8.5 + 9.0 + 10.1 + 21.6);
     assert_int_equal(r.macs, 30);
-    assert_int_equal(r.cycles, 3 * 3); /* 3 steps for each of 3 blocks of 2 pixels */
-    assert_int_equal(r.array_pe_cycles, 36);
-    assert_true(near(r.utilisation, 30.0 / 36));
+    assert_int_equal(r.cycles, 3 * 3 + 4); /* 3 steps for each of 3 blocks of 2 pixels; fill and drain */
+    assert_int_equal(r.array_pe_cycles, 52);
+    assert_int_equal(r.enabled_pe_cycles, 30);
+    assert_true(near(r.utilisation, 30.0 / 52));
     assert_true(near(r.datapath_pj, 5 * flips_pj + 0.48 * 30));
     assert_true(near(r.propagation_pj, 0.17 * 5 * 18));
     assert_true(r.datapath_pj == r.compute_pj + r.propagation_pj);
-    assert_true(near(r.clock_pj, 10.0 * 36));
+    assert_true(near(r.clock_pj, 10.0 * 30));
+    assert_true(near(r.idle_pj, 10.0 * 22));
     assert_true(near(r.pj_per_mac, r.datapath_pj / 30));
     hd_plan_free(&plan);
 
@@ -123,7 +125,7 @@ static void energy_by_hand(void **state) {
     plan = plan_of(&a, (hd_layer_shape){3, 2, 1, 1, 5});
     hd_energy_report inverted;
     assert_true(hd_count_flips(&plan, words, 1, &f, &e));
-    assert_true(hd_energy_plan_level(&t, &plan, &f, &inverted, &e));
+    assert_true(hd_energy_plan_level(&t, &plan, &f, NULL, &inverted, &e));
     assert_true(near(inverted.compute_pj, r.compute_pj));
     assert_true(near(inverted.propagation_pj, 0.17 * 5 * 12));
     hd_plan_free(&plan);
@@ -140,16 +142,20 @@ static void measured_activations_scale_the_flips(void **state) {
     hd_plan plan = plan_of(&a, (hd_layer_shape){3, 2, 1, 1, 5});
     hd_flips f;
     hd_energy_report whole, half;
-    double ones = t.assumed_activation_popcount;
+    hd_activation_statistics fewer = hd_assumed_activations(&t);
+    fewer.ones /= 2;
     assert_true(hd_count_flips(&plan, words, 1, &f, &e));
-    assert_true(hd_energy_plan_level(&t, &plan, &f, &whole, &e));
-    assert_true(hd_energy_plan_level_with(&t, &plan, &f, ones / 2, &half, &e));
+    assert_true(hd_energy_plan_level(&t, &plan, &f, NULL, &whole, &e));
+    assert_true(hd_energy_plan_level(&t, &plan, &f, &fewer, &half, &e));
     double idle = 0.48 * 30;
     assert_true(near(half.compute_pj - idle, (whole.compute_pj - idle) / 2));
     assert_true(near(half.propagation_pj, whole.propagation_pj));
     assert_true(near(half.clock_pj, whole.clock_pj));
-    assert_false(hd_energy_plan_level_with(&t, &plan, &f, 9, &half, &e));
-    assert_non_null(strstr(e.message, "popcount of 9"));
+    fewer.ones = 9;
+    assert_false(hd_energy_plan_level(&t, &plan, &f, &fewer, &half, &e));
+    assert_non_null(strstr(e.message, "9 ones"));
+    fewer.ones = NAN;
+    assert_false(hd_energy_plan_level(&t, &plan, &f, &fewer, &half, &e));
     hd_plan_free(&plan);
 }
 
@@ -165,9 +171,9 @@ static void weight_stationary_tiles_stay_for_an_image(void **state) {
     hd_flips f;
     hd_energy_report r;
     assert_true(hd_count_flips(&plan, words, 1, &f, &e));
-    assert_true(hd_energy_plan_level(&t, &plan, &f, &r, &e));
+    assert_true(hd_energy_plan_level(&t, &plan, &f, NULL, &r, &e));
     assert_int_equal(f.flips_per_image, f.flips);
-    assert_int_equal(r.cycles, 2 * 5);
+    assert_int_equal(r.cycles, 2 * 5 + 4);
     assert_int_equal(r.macs, 30);
     hd_plan_free(&plan);
 }
@@ -187,7 +193,7 @@ static void totals_are_sums(void **state) {
         hd_flips f;
         hd_energy_report r;
         assert_true(hd_count_flips(&plan, words, 1, &f, &e));
-        assert_true(hd_energy_plan_level(&t, &plan, &f, &r, &e));
+        assert_true(hd_energy_plan_level(&t, &plan, &f, NULL, &r, &e));
         assert_true(r.compute_pj >= 0 && r.propagation_pj >= 0 && r.clock_pj > 0);
         assert_true(r.utilisation > 0 && r.utilisation <= 1);
         assert_true(r.datapath_pj == r.compute_pj + r.propagation_pj);
@@ -221,8 +227,9 @@ static void degenerate_layers_have_plain_figures(void **state) {
         hd_flips f;
         hd_energy_report r, total = {0};
         assert_true(hd_count_flips(&plan, &word, 1, &f, &e));
-        assert_true(hd_energy_plan_level(&t, &plan, &f, &r, &e));
+        assert_true(hd_energy_plan_level(&t, &plan, &f, NULL, &r, &e));
         assert_true(r.propagation_pj == 0 && r.compute_pj > 0 && isfinite(r.pj_per_mac));
+        assert_true(r.clock_pj > 0 && r.idle_pj > 0 && r.memory.weights == 1 && r.memory.partial_sums == 4);
         hd_energy_add(&total, &(hd_energy_report){0});
         assert_true(total.pj_per_mac == 0 && total.utilisation == 0);
         hd_plan_free(&plan);
@@ -246,7 +253,7 @@ static void huge_layers_do_not_overflow(void **state) {
             hd_flips f = {.flips = 8 * plan.weights, .flips_per_image = 8 * plan.weights * plan.image_passes};
             for (int b = 0; b < 8; b++) f.operand_flips_by_bit[b] = plan.weights;
             hd_energy_report r;
-            assert_true(hd_energy_plan_level(&t, &plan, &f, &r, &e));
+            assert_true(hd_energy_plan_level(&t, &plan, &f, NULL, &r, &e));
             double macs = (double)plan.weights * (double)layers[i].output_pixels;
             assert_true(near((double)r.macs, macs));
             assert_true(f.flips_per_image / plan.image_passes == f.flips);
