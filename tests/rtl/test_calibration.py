@@ -21,6 +21,7 @@ import gates  # noqa: E402
 import liberty  # noqa: E402
 import netlist  # noqa: E402
 import route  # noqa: E402
+import scale  # noqa: E402
 import streams  # noqa: E402
 import table  # noqa: E402
 
@@ -138,6 +139,35 @@ class Solvers(unittest.TestCase):
         np.testing.assert_allclose(refined, np.append(truth, [0, 0, 0]), atol=1e-8)
         self.assertAlmostEqual(fit.error_percent(1.1 * truth, samples[0]), 10.0, places=6)
 
+    def test_bit_costs_recover_known_ones(self):
+        rng, samples = np.random.default_rng(9), []
+        costs, moving = np.array([1.0, 2, 3, 4, 5, 6, 7, 0.5]), 0.25
+        for i in range(6):
+            flips, ones = rng.integers(0, 2, (400, 8)), rng.integers(0, 9, 400)
+            features = {f: np.zeros(400) for f in ("activation",)} | {"weight": flips.sum(axis=1)}
+            energies = np.zeros((400, len(netlist.PARTS) + 2))
+            samples.append(fit.Sample("layer" if i == 0 else "statistics", "x", False, features, flips, energies, ones,
+                                      np.zeros(400), np.ones(400, bool)))
+        mean_ones = np.mean([s.ones.mean() for s in samples[1:]])
+        for s in samples:
+            s.energies[:, 0] = 1.5 + (s.bit_flips @ costs) * s.ones / mean_ones + moving * s.features["weight"]
+        samples[0].energies[:] = 99  # a layer tells no bits apart: not in the fit
+        found, idle, popcount = fit.bit_costs(samples, "input_stationary", moving)
+        np.testing.assert_allclose(found, costs + moving, atol=1e-6)
+        self.assertAlmostEqual(idle, 1.5, places=6)
+        self.assertAlmostEqual(popcount, mean_ones)
+
+    def test_plan_of_an_array_is_the_mean_of_its_elements(self):
+        rng = np.random.default_rng(10)
+        layer, array = model.Layer(rng.integers(-127, 128, (6, 3, 1, 1)), rng.integers(0, 256, (3, 2, 2))), model.Array(3, 2)
+        signals = model.simulate(model.schedule(layer, array), layer, array)
+        features = model.features(signals, array, False)
+        found = fit.plan_means(signals, features, array)
+        ones, weight_ones = (np.mean([bin(int(x)).count("1") for x in signals[n].ravel()]) for n in ("activation", "weight"))
+        moves, weight_flips = features["activation"].mean(), features["weight"].mean()
+        np.testing.assert_allclose(found, [1, weight_flips, features["sign"].mean(), weight_flips * ones + moves * weight_ones,
+                                           moves])
+
     def test_wire_model(self):
         samples = [(n, 0.002 * n ** 1.3) for n in (1, 2, 3, 5, 9)]
         found = route.fit_wire_model(samples)
@@ -218,7 +248,44 @@ class Features(unittest.TestCase):
             self.assertEqual({k: int(v[t - 1]) for k, v in found.items()}, expected)
 
 
+class Cache(unittest.TestCase):
+    def test_a_run_is_made_once(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            runs = []
+            simulator = gates.GateSimulator.__new__(gates.GateSimulator)
+            simulator.cache, simulator.count_transitions, simulator._setting = scratch, None, gates.hashlib.sha256(b"netlist")
+            simulator._compile = lambda array, signed: "program"
+            simulator._run = lambda program, stimulus, cycles: (runs.append(stimulus) or np.full((cycles, 2), 1.5), ["a", "b c"])
+            for _ in range(2):
+                energies, lines = simulator._cached_run(None, False, "00\n", 3)
+                np.testing.assert_array_equal(energies, np.full((3, 2), 1.5))
+                self.assertEqual(lines, ["a", "b c"])
+            self.assertEqual(runs, ["00\n"])
+            simulator._cached_run(None, True, "00\n", 3)
+            simulator._cached_run(None, False, "01\n", 3)
+            simulator._setting = gates.hashlib.sha256(b"another netlist")
+            simulator._cached_run(None, False, "00\n", 3)
+            self.assertEqual(len(runs), 4)
+            self.assertEqual(len(os.listdir(scratch)), 4)
+
+
 class Tables(unittest.TestCase):
+    def test_scaling_meets_its_anchor(self):
+        mac = {"multiplier": 20.0, "accumulator": 30.0, "wires": 10.0, "clock": 9.0}
+        element = {"bit_costs_pj": [1.0] * 8, "idle_pj_per_cycle": 2.0, "propagation_pj_per_flip": 0.5,
+                   "clock_pj_per_cycle": 9.0, "transferable": {"a0": -1.0}, "held_out_errors_percent": [3.0],
+                   "measured": dict.fromkeys(scale.MEASURED_KEYS, {"weight_r2": 0.9, "x": 4.0})
+                   | {"natural_pj_per_cycle": mac, "bit_cost_activation_popcount": 2.0}}
+        source = {"format": "f", "version": 1, "name": "s", "tools": ["t"], "temperature_c": 25.0, "units": {}, "residuals": {},
+                  "assumed_activations": {}, "models": {"output_stationary": {"twos_complement": element}}}
+        at45 = scale.scaled(source, 45, 0.9, 500, 2, "45")["models"]["output_stationary"]["twos_complement"]
+        scaled_mac = at45["measured"]["natural_pj_per_cycle"]
+        self.assertAlmostEqual(sum(scaled_mac[p] for p in scale.ANCHOR_PARTS), 0.3)
+        self.assertAlmostEqual(at45["transferable"]["a0"], -0.005)
+        self.assertEqual((at45["measured"]["plan"]["weight_r2"], at45["held_out_errors_percent"]), (0.9, [3.0]))
+        at90 = scale.scaled(source, 90, 1.8, 500, 2, "90")["models"]["output_stationary"]["twos_complement"]
+        self.assertAlmostEqual(at90["bit_costs_pj"][0] / at45["bit_costs_pj"][0], 8.0)
+
     def test_text_round_trip_and_comparison(self):
         quiet = contextlib.redirect_stdout(io.StringIO())
         made = {"a": {"b": 1.5, "c": [1, 2]}, "d": ["x"], "e": True, "f": None}
