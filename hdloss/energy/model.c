@@ -1,4 +1,5 @@
 /* One element's coefficients: names, scaling, costs of bits. */
+#include <math.h>
 #include <string.h>
 
 #include "energy.h"
@@ -58,5 +59,11 @@ bool hd_bit_costs(const hd_energy_table *table, const hd_plan *plan, double cost
     if (!model) return false;
     for (int b = 0; b < bits - 1; b++) costs[b] = model->bit_costs_pj[b];
     costs[bits - 1] = model->bit_costs_pj[HD_MAXIMUM_BITS - 1];
+    if (!model->has_plan) return true;
+    /* What is minimised is then what the plan level tells. */
+    double any = model->plan[HD_PLAN_FLIP] +
+                 model->plan[HD_PLAN_PARTIAL_PRODUCT_FLIP] * table->assumed_activation_popcount;
+    for (int b = 0; b < bits; b++)
+        costs[b] = fmax(0, any + (b == bits - 1 ? model->plan[HD_PLAN_SIGN_FLIP] : 0));
     return true;
 }
