@@ -106,7 +106,8 @@ const hd_energy_model *hd_energy_model_of(const hd_energy_table *table, const hd
 void hd_energy_model_scale(hd_energy_model *model, double factor);
 
 /* Cost of a flip of each bit of this plan's words, sign bit at weight_bits - 1, the others zero above. table
- * NULL: ones. */
+ * NULL: ones. Where the table has a fit for the plan level they are what that fit says at the table's assumed
+ * activations, propagation included, none below 0. */
 bool hd_bit_costs(const hd_energy_table *table, const hd_plan *plan, double costs[HD_MAXIMUM_BITS],
                   hd_error *error);
 
