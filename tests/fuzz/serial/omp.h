@@ -7,4 +7,8 @@ static inline int omp_get_thread_num(void) {
     return 0;
 }
 
+static inline int omp_get_max_threads(void) {
+    return 1;
+}
+
 #endif
