@@ -302,24 +302,17 @@ static void bench_shapes(int rows, int threads) {
     free_set(&s);
 }
 
-/* Trained weights of a cfg's name: results/weights, then backup. */
-static const char *find_weights(const char *name, char *path, size_t bytes) {
-    static const char *const places[] = {"results/weights", "backup"};
-    for (size_t i = 0; i < 2; i++) {
-        (void)snprintf(path, bytes, "%s/%s.weights", places[i], name);
-        if (access(path, R_OK) == 0) return path;
-    }
-    return NULL;
-}
+/* A network of cfg/ and its trained weights in results/weights. */
+typedef struct trained {
+    const char *cfg_path, *weights_path;
+} trained;
 
-static void bench_network(const char *name, int rows, int threads) {
-    char cfg_path[256], path[256];
+static void bench_network(const trained *t, int rows, int threads) {
     error e = {0};
-    (void)snprintf(cfg_path, sizeof cfg_path, "cfg/%s.cfg", name);
-    const char *weights = find_weights(name, path, sizeof path);
+    const char *weights = access(t->weights_path, R_OK) == 0 ? t->weights_path : NULL;
     diagnostics *d = diagnostics_create();
     network_settings settings = {.threads = threads};
-    network *net = d ? network_create(cfg_path, &settings, d, &e) : NULL;
+    network *net = d ? network_create(t->cfg_path, &settings, d, &e) : NULL;
     must(net != NULL, e.message);
     must(!weights || network_load_weights(net, weights, false, NULL, &e), e.message);
     array_model model = {.accelerator = accelerator_of(rows)};
@@ -333,9 +326,9 @@ static void bench_network(const char *name, int rows, int threads) {
         memcpy(l->weights, values.values, l->plan.weights * sizeof *l->weights);
     }
     if (!weights) fill_laplacian(&s);
-    printf("%s, %zu layers, %zu weights, %s; %dx%d, %d threads\n", cfg_path, s.count, s.weights,
-           weights ? weights : "Laplacian (synthetic: no trained weights in results/weights or backup)", rows,
-           rows, threads);
+    printf("%s, %zu layers, %zu weights, %s%s; %dx%d, %d threads\n", t->cfg_path, s.count, s.weights,
+           weights ? weights : "Laplacian (synthetic) since there is no ", weights ? "" : t->weights_path,
+           rows, rows, threads);
     bench(&s, false);
     free_set(&s);
     weight_streams_free(&streams);
@@ -344,7 +337,9 @@ static void bench_network(const char *name, int rows, int threads) {
 }
 
 int main(int argc, char **argv) {
-    static const char *const networks[] = {"mobilenetv2-light-cifar100", "resnet26-cifar100"};
+    static const trained networks[] = {
+        {"cfg/mobilenetv2-light-cifar100.cfg", "results/weights/light.weights"},
+        {"cfg/resnet26-cifar100.cfg", "results/weights/resnet26.weights"}};
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     int threads = argc > 1 ? atoi(argv[1]) : 2;
     if (threads < 1) threads = 1;
@@ -356,7 +351,7 @@ int main(int argc, char **argv) {
         must(rows >= 1 && rows <= HD_MAXIMUM_ARRAY_SIDE, "rows are a number from 1 to 4096");
         bench_shapes(rows, threads);
         for (size_t n = 0; n < sizeof networks / sizeof *networks; n++)
-            bench_network(networks[n], rows, threads);
+            bench_network(&networks[n], rows, threads);
     }
     return 0;
 }
