@@ -216,7 +216,7 @@ def compare(path, made, tolerance_percent, below=()):
 
 
 def check_predictions(path, kinds, arrays, median_percent=8.0):
-    """Fresh streams against the committed coefficients: 0 when the median error of every kind is small."""
+    """Streams simulated now against the committed coefficients: 0 when the median error of every kind is small."""
     with open(path) as f:
         models = json.load(f)["models"]
     status = 0
@@ -229,7 +229,7 @@ def check_predictions(path, kinds, arrays, median_percent=8.0):
         clock_error = 100 * (clock / m["clock_pj_per_cycle"] - 1)
         good = median <= median_percent and abs(clock_error) <= 2
         status |= not good
-        print(f"{'ok' if good else 'FAILED'} {k['dataflow']} {k['representation']}: committed coefficients on fresh streams: "
+        print(f"{'ok' if good else 'FAILED'} {k['dataflow']} {k['representation']}: committed coefficients on these streams: "
               f"median error {median:.1f} %, worst {worst:.0f} %; clock {clock_error:+.1f} %")
     for a in arrays:
         m = models[a["dataflow"]][a["representation"]]["transferable"]
