@@ -8,6 +8,11 @@
 #include "interface/interface.h"
 #include "kernels/kernels.h"
 
+/* A client that goes on after load_network failed meets errors, not a crash. */
+static bool has_network(const network *net, const char *function, error *e) {
+    return net != NULL || error_set(e, "%s: no network", function);
+}
+
 /* ---- loading ---- */
 
 static void note_warnings(const diagnostics *d) {
@@ -76,6 +81,7 @@ void free_network(network *net) {
 
 void set_batch_network(network *net, int batch) {
     error *e = interface_begin();
+    if (!has_network(net, "set_batch_network", e)) return;
     if (batch < 1)
         error_set(e, "set_batch_network: a batch of %d images", batch);
     else
@@ -83,16 +89,16 @@ void set_batch_network(network *net, int batch) {
 }
 
 int network_batch(const network *net) {
-    return (int)net->client->batch;
+    return has_network(net, "network_batch", interface_begin()) ? (int)net->client->batch : 0;
 }
 int network_width(const network *net) {
-    return net->options.width;
+    return has_network(net, "network_width", interface_begin()) ? net->options.width : 0;
 }
 int network_height(const network *net) {
-    return net->options.height;
+    return has_network(net, "network_height", interface_begin()) ? net->options.height : 0;
 }
 int network_channels(const network *net) {
-    return net->options.channels;
+    return has_network(net, "network_channels", interface_begin()) ? net->options.channels : 0;
 }
 
 /* ---- inference ---- */
@@ -194,14 +200,16 @@ void top_k(const float *a, int n, int k, int *index) {
 
 void top_predictions(network *net, int n, int *index) {
     error *e = interface_begin();
-    int outputs = net->client->answer_room ? network_outputs(net) : 0;
-    if (outputs == 0) error_set(e, "top_predictions: nothing was predicted yet");
-    top_k(net->client->answers, outputs, n, index);
+    bool known = has_network(net, "top_predictions", e);
+    int outputs = known && net->client->answer_room ? network_outputs(net) : 0;
+    if (known && outputs == 0) error_set(e, "top_predictions: nothing was predicted yet");
+    top_k(outputs ? net->client->answers : NULL, outputs, n, index);
 }
 
 /* ---- weight files ---- */
 
-static bool has_name(const char *filename, error *e) {
+static bool has_both(const network *net, const char *filename, error *e) {
+    if (!net) return error_set(e, "weights without a network");
     return filename != NULL || error_set(e, "a weight file without a name");
 }
 
@@ -209,7 +217,7 @@ void load_weights(network *net, const char *filename) {
     error *e = interface_begin();
     load_report report;
     interface_clear_notes();
-    if (has_name(filename, e) && network_load_weights(net, filename, false, &report, e))
+    if (has_both(net, filename, e) && network_load_weights(net, filename, false, &report, e))
         note_kept(filename, &report);
 }
 
@@ -220,18 +228,18 @@ void load_weights_upto(network *net, const char *filename, int start, int cutoff
         error_set(e, "load_weights_upto: a first layer of %d", start);
         return;
     }
-    if (has_name(filename, e)) (void)network_load_weights_upto(net, filename, start, cutoff, NULL, e);
+    if (has_both(net, filename, e)) (void)network_load_weights_upto(net, filename, start, cutoff, NULL, e);
 }
 
 void save_weights(network *net, const char *filename) {
     error *e = interface_begin();
-    if (has_name(filename, e)) (void)network_save_weights(net, filename, -1, e);
+    if (has_both(net, filename, e)) (void)network_save_weights(net, filename, -1, e);
 }
 
 void save_weights_upto(network *net, const char *filename, int cutoff) {
     error *e = interface_begin();
     if (cutoff < 0)
         error_set(e, "save_weights_upto: %d layers", cutoff);
-    else if (has_name(filename, e))
+    else if (has_both(net, filename, e))
         (void)network_save_weights(net, filename, cutoff, e);
 }

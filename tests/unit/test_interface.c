@@ -186,6 +186,14 @@ static void nothing_is_an_error_not_a_crash(void **state) {
     (void)state;
     assert_null(load_network(NULL, NULL, 0));
     assert_null(network_predict(NULL, NULL));
+    assert_int_equal(network_width(NULL) + network_height(NULL) + network_channels(NULL), 0);
+    assert_int_equal(network_batch(NULL), 0);
+    assert_string_equal(darknet_last_error(), "network_batch: no network");
+    set_batch_network(NULL, 1);
+    save_weights(NULL, "/nowhere");
+    assert_non_null(strstr(darknet_last_error(), "without a network"));
+    top_predictions(NULL, 1, &(int){3});
+    assert_non_null(strstr(darknet_last_error(), "no network"));
     assert_null(get_labels(NULL));
     assert_null(load_image_color(NULL, 0, 0).data);
     network *net = load("", classes);
