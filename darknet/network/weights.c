@@ -1,9 +1,12 @@
 /* Weight files: little-endian int32 major, minor, revision; images seen; then each layer's arrays as float32,
  * in the order in which the layers list them. No magic and no lengths, so everything is checked against the
  * network. */
+#include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/file.h"
 #include "core/memory.h"
@@ -13,16 +16,30 @@ enum { MAJOR = 0, MINOR = 2, REVISION = 0, REVISION_ALEXEY = 5 };
 
 typedef struct reader {
     const char *path;
-    const unsigned char *bytes;
+    FILE *stream;
     size_t size, place;
+    unsigned char *buffer; /* one array at a time: the file is never in memory as a whole */
+    size_t room;
     bool transposed; /* of the oldest versions: connected layers' weights are [in][out] */
 } reader;
 
-static bool take(reader *r, void *to, size_t bytes) {
-    if (r->size - r->place < bytes) return false;
-    memcpy(to, r->bytes + r->place, bytes);
+/* The next bytes, which the file is known to have; valid until the next call. NULL when they cannot be read.
+ */
+static const unsigned char *fetch(reader *r, size_t bytes) {
+    if (bytes > r->room) {
+        free(r->buffer);
+        r->buffer = malloc(bytes);
+        r->room = r->buffer ? bytes : 0;
+    }
+    if (!r->buffer || fread(r->buffer, 1, bytes, r->stream) != bytes) return NULL;
     r->place += bytes;
-    return true;
+    return r->buffer;
+}
+
+static bool take(reader *r, void *to, size_t bytes) {
+    const unsigned char *from = r->size - r->place < bytes ? NULL : fetch(r, bytes);
+    if (from) memcpy(to, from, bytes);
+    return from != NULL;
 }
 
 static bool read_header(reader *r, uint64_t *seen, error *e) {
@@ -81,8 +98,7 @@ static size_t transposed_rows(const reader *r, const parameter *p) {
     return r->transposed ? p->transpose_rows : 0;
 }
 
-static bool check_parameter(const reader *r, const network *net, const layer *l, const parameter *p,
-                            error *e) {
+static bool check_size(const reader *r, const network *net, const layer *l, const parameter *p, error *e) {
     size_t count = load_count(l, p), left = r->size - r->place;
     if (left < count * sizeof(float))
         return error_set(e,
@@ -90,7 +106,12 @@ static bool check_parameter(const reader *r, const network *net, const layer *l,
                          "of %s from byte %zu",
                          r->path, r->size, l->index, l->type->name, cfg_path(net->source), l->line,
                          count * sizeof(float), p->name, r->place);
-    size_t bad = first_not_finite(r->bytes + r->place, count);
+    return true;
+}
+
+static bool check_values(const reader *r, const network *net, const layer *l, const parameter *p,
+                         const unsigned char *bytes, error *e) {
+    size_t count = load_count(l, p), bad = first_not_finite(bytes, count);
     if (bad < count)
         return error_set(e, "%s: value %zu of %s of layer %d (%s, %s:%d) is not a finite number", r->path,
                          bad, p->name, l->index, l->type->name, cfg_path(net->source), l->line);
@@ -103,12 +124,14 @@ static bool walk_layer(reader *r, const network *net, const layer *l, bool apply
         const parameter *p = &l->parameters[j];
         if (!in_file(l, p)) continue;
         size_t count = load_count(l, p), rows = transposed_rows(r, p);
-        if (!apply && !check_parameter(r, net, l, p, e)) return false;
+        if (!check_size(r, net, l, p, e)) return false;
+        const unsigned char *bytes = fetch(r, count * sizeof(float));
+        if (!bytes) return error_set(e, "%s: cannot be read: %s", r->path, strerror(errno));
+        if (!apply && !check_values(r, net, l, p, bytes, e)) return false;
         if (apply && rows)
-            copy_transposed(r->bytes + r->place, rows, count, p->values);
+            copy_transposed(bytes, rows, count, p->values);
         else if (apply)
-            memcpy(p->values, r->bytes + r->place, count * sizeof(float));
-        r->place += count * sizeof(float);
+            memcpy(p->values, bytes, count * sizeof(float));
     }
     return true;
 }
@@ -155,7 +178,8 @@ static bool check_and_apply(reader *r, network *net, const selection *s, load_re
     load_report trial = *report;
     if (!walk_all(r, net, s, false, &trial, e)) return false;
     r->place = start;
-    (void)walk_all(r, net, s, true, report, e);
+    if (fseek(r->stream, (long)start, SEEK_SET) != 0 || !walk_all(r, net, s, true, report, e))
+        return error_set(e, "%s: changed or failed while it was read", r->path);
     net->seen = report->seen;
     return true;
 }
@@ -164,12 +188,18 @@ static bool load_selection(network *net, const char *path, const selection *s, l
                            error *e) {
     load_report own;
     reader r = {.path = path};
-    void *bytes = file_read(path, 0, &r.size, e);
-    if (!bytes) return false;
-    r.bytes = bytes;
-    network_unpack_weights(net);
-    bool good = check_and_apply(&r, net, s, report ? report : &own, e);
-    free(bytes);
+    struct stat status;
+    r.stream = fopen(path, "rb");
+    if (!r.stream) return error_set(e, "%s: cannot be opened: %s", path, strerror(errno));
+    bool good = fstat(fileno(r.stream), &status) == 0 && S_ISREG(status.st_mode);
+    if (!good) error_set(e, "%s: is no regular file", path);
+    if (good) {
+        r.size = (size_t)status.st_size;
+        network_unpack_weights(net);
+        good = check_and_apply(&r, net, s, report ? report : &own, e);
+    }
+    (void)fclose(r.stream);
+    free(r.buffer);
     return good;
 }
 
