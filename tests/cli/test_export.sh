@@ -97,6 +97,22 @@ in_numpy kinds.x inputs.npy numpy.npy || fail "run_export.py failed"
 same run.npy numpy.npy
 ls kinds.x | grep -q orders.npy || fail "no order tables in the export of a reordered network"
 
+# Order tables of all kinds: channels dealt to other segments, filters negated in some of them.
+for options in "-method cluster" "-signs segment"; do
+    # shellcheck disable=SC2086
+    good "$DARKNET" hd reorder tiny.cfg backup/tiny.weights ordered.weights $options -data tiny.data
+    good "$DARKNET" hd export tiny.cfg ordered.weights ordered.x
+    good "$DARKNET" hd run ordered.x tiny.data -logits run.npy -inputs inputs.npy
+    good "$DARKNET" classifier valid tiny.data tiny.cfg ordered.weights -int8 -logits valid.npy
+    same run.npy valid.npy
+    in_numpy ordered.x inputs.npy numpy.npy || fail "run_export.py failed"
+    same run.npy numpy.npy
+    good "$DARKNET" hd flips tiny.cfg ordered.weights -json flips.json
+    good "$ROOT/scripts/read_export" ordered.x
+    [ "$(awk '{ sum += $4 } END { print sum }' stdout)" = "$(json flips.json "d['total']['flips']")" ] || fail "$options: other flips"
+done
+ls ordered.x | grep -q signs.npy || fail "no signs in the export of a network with signs by segment"
+
 # What is refused. A refused export leaves nothing.
 bad "-data DATA" "$DARKNET" hd export kinds.cfg random.weights y
 [ ! -e y ] || fail "a refused export left something"
