@@ -1,7 +1,7 @@
 /* Augmentation: the draws of one image and what they are applied to. Random scale, angle, flip and colour are
  * Darknet's; pad-and-crop as in K. He et al., Deep Residual Learning for Image Recognition, CVPR 2016; mixup:
  * H. Zhang et al., ICLR 2018; cutmix: S. Yun et al., ICCV 2019 (both with the share uniform in [0,1], the
- * Beta(1,1) case). */
+ * Beta(1,1) case); mosaic: A. Bochkovskiy et al., YOLOv4, 2020, in its form for classifiers. */
 #include "data/augment.h"
 
 #include <math.h>
@@ -38,9 +38,14 @@ static bool check_options(const augmentation *o, error *e) {
         fabsf(o->hue) > 1)
         return error_set(e, "angle %g, hue %g: an angle of up to 360 degrees and a hue of up to 1 are wanted",
                          (double)o->angle_degrees, (double)o->hue);
-    if (!is_share(o->mixup) || !is_share(o->cutmix) || !is_share(o->mixup + o->cutmix))
-        return error_set(e, "mixup %g and cutmix %g: probabilities whose sum is at most 1 are wanted",
-                         (double)o->mixup, (double)o->cutmix);
+    if (!is_share(o->mixup) || !is_share(o->cutmix) || !is_share(o->mosaic) ||
+        !is_share(o->mixup + o->cutmix + o->mosaic))
+        return error_set(e,
+                         "mixup %g, cutmix %g and mosaic %g: probabilities whose sum is at most 1 are wanted",
+                         (double)o->mixup, (double)o->cutmix, (double)o->mosaic);
+    if (!isfinite(o->blur) || o->blur < 0 || o->blur > TRANSFORM_MOST_BLUR)
+        return error_set(e, "blur %g: a deviation from 0 (off) to %d pixels is wanted", (double)o->blur,
+                         TRANSFORM_MOST_BLUR);
     if (!is_share(o->label_smooth))
         return error_set(e, "label smoothing %g: a share from 0 to 1 is wanted", (double)o->label_smooth);
     if (o->pad_crop < 0 || o->pad_crop > SIDE_LIMIT || o->min_crop > SIDE_LIMIT || o->max_crop > SIDE_LIMIT)
@@ -175,12 +180,19 @@ static bool changes_color(const augmentation *o) {
     return o->enabled && (o->hue != 0 || o->saturation != 1 || o->exposure != 1);
 }
 
+static void change_colors(const augmentation *o, random_state *r, float *pixels) {
+    float hue = random_uniform(r, -o->hue, o->hue);
+    float saturation = random_scale(r, o->saturation), exposure = random_scale(r, o->exposure);
+    transform_color(pixels, (size_t)o->width * (size_t)o->height, o->channels, hue, saturation, exposure);
+}
+
 /* One image with its own draws, in [0,1] or, when `finish`, normalised. */
 static void place_image(const augmentor *a, const stored_image *image, random_state *r, bool finish,
                         augment_scratch *s, float *out) {
     const augmentation *o = &a->options;
     bool color = changes_color(o), flip = o->enabled && o->flip && random_coin(r), exact = is_exact(o, image);
-    bool fused = finish && !color && exact; /* normalised while bytes are read */
+    bool blurs = o->enabled && o->blur > 0;
+    bool fused = finish && !color && !blurs && exact; /* normalised while bytes are read */
     const byte_table *table = fused ? &a->normalized : &a->plain;
     if (!o->enabled || o->center || (o->pad_crop == 0 && o->min_crop <= 0)) {
         place_center(a, image, flip, table, s, out);
@@ -194,23 +206,21 @@ static void place_image(const augmentor *a, const stored_image *image, random_st
         if (flip) transform_flip(out, o->width, o->height, o->channels);
         fused = false;
     }
-    if (color) {
-        float hue = random_uniform(r, -o->hue, o->hue);
-        float saturation = random_scale(r, o->saturation), exposure = random_scale(r, o->exposure);
-        transform_color(out, (size_t)o->width * (size_t)o->height, o->channels, hue, saturation, exposure);
-    }
+    if (color) change_colors(o, r, out);
+    if (blurs) transform_blur(out, o->width, o->height, o->channels, random_uniform(r, 0, o->blur), s->base);
     if (finish && a->normalizes && !fused) normalize(a, out);
 }
 
 /* ---- mixing ---- */
 
-typedef enum mixing { MIX_NONE, MIX_BLEND, MIX_CUT } mixing;
+typedef enum mixing { MIX_NONE, MIX_BLEND, MIX_CUT, MIX_MOSAIC } mixing;
 
 static mixing draw_mixing(const augmentation *o, random_state *r) {
-    if (!o->enabled || o->mixup + o->cutmix <= 0) return MIX_NONE;
+    if (!o->enabled || o->mixup + o->cutmix + o->mosaic <= 0) return MIX_NONE;
     float drawn = random_uniform(r, 0, 1);
     if (drawn < o->cutmix) return MIX_CUT;
-    return drawn < o->cutmix + o->mixup ? MIX_BLEND : MIX_NONE;
+    if (drawn < o->cutmix + o->mixup) return MIX_BLEND;
+    return drawn < o->cutmix + o->mixup + o->mosaic ? MIX_MOSAIC : MIX_NONE;
 }
 
 /* The first image's share of the blend. */
@@ -242,6 +252,45 @@ static float mix_cut(const augmentor *a, const float *partner, random_state *r, 
     return 1 - pasted / area;
 }
 
+static const stored_image *draw_partner(const dataset *d, random_state *r) {
+    return d->images + random_below(r, d->count);
+}
+
+/* Two images, the second one blended into the first or pasted onto it. */
+static void mix_two(const augmentor *a, const dataset *d, const stored_image *first, mixing how,
+                    random_state *r, augment_scratch *s, float *pixels, float *truth) {
+    place_image(a, first, r, false, s, pixels);
+    const stored_image *partner = draw_partner(d, r);
+    place_image(a, partner, r, false, s, s->partner);
+    float share = how == MIX_CUT ? mix_cut(a, s->partner, r, pixels) : mix_blend(a, s->partner, r, pixels);
+    truth[first->label] += share;
+    truth[partner->label] += 1 - share;
+}
+
+/* Four images about a point at least a fifth of the sides away from the border, each showing its own part of
+ * the picture; the first in any quarter. Shares are areas. */
+static void mix_mosaic(const augmentor *a, const dataset *d, const stored_image *first, random_state *r,
+                       augment_scratch *s, float *pixels, float *truth) {
+    const augmentation *o = &a->options;
+    int margin_x = o->width / 5, margin_y = o->height / 5;
+    int center_x = margin_x + random_offset(r, o->width - 2 * margin_x);
+    int center_y = margin_y + random_offset(r, o->height - 2 * margin_y);
+    int quarter = random_offset(r, 3);
+    size_t channels = (size_t)o->channels, row = (size_t)o->width * channels;
+    for (int k = 0; k < 4; k++, quarter = (quarter + 1) % 4) {
+        const stored_image *image = k ? draw_partner(d, r) : first;
+        bool right = quarter % 2, lower = quarter / 2;
+        int x0 = right ? center_x : 0, x1 = right ? o->width : center_x;
+        int y0 = lower ? center_y : 0, y1 = lower ? o->height : center_y;
+        place_image(a, image, r, false, s, s->partner);
+        for (int y = y0; y < y1; y++) {
+            size_t begin = (size_t)y * row + (size_t)x0 * channels;
+            memcpy(pixels + begin, s->partner + begin, (size_t)(x1 - x0) * channels * sizeof *pixels);
+        }
+        truth[image->label] += (float)(x1 - x0) * (float)(y1 - y0) / ((float)o->width * (float)o->height);
+    }
+}
+
 /* ---- the whole ---- */
 
 static void smooth(float *truth, int classes, float share) {
@@ -254,19 +303,16 @@ void augment_image(const augmentor *a, const dataset *d, size_t index, uint64_t 
     random_state r = {random_hash(seed, DATA_STREAM_AUGMENT, position)};
     const stored_image *image = d->images + index;
     mixing how = draw_mixing(o, &r);
-    place_image(a, image, &r, how == MIX_NONE, s, pixels);
     memset(truth, 0, (size_t)d->classes * sizeof *truth);
     if (how == MIX_NONE) {
+        place_image(a, image, &r, true, s, pixels);
         truth[image->label] = 1;
+    } else if (how == MIX_MOSAIC) {
+        mix_mosaic(a, d, image, &r, s, pixels, truth);
     } else {
-        const stored_image *partner = d->images + random_below(&r, d->count);
-        place_image(a, partner, &r, false, s, s->partner);
-        float share =
-            how == MIX_CUT ? mix_cut(a, s->partner, &r, pixels) : mix_blend(a, s->partner, &r, pixels);
-        truth[image->label] += share;
-        truth[partner->label] += 1 - share;
-        if (a->normalizes) normalize(a, pixels);
+        mix_two(a, d, image, how, &r, s, pixels, truth);
     }
+    if (how != MIX_NONE && a->normalizes) normalize(a, pixels);
     if (o->enabled && o->label_smooth > 0) smooth(truth, d->classes, o->label_smooth);
 }
 

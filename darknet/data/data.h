@@ -57,7 +57,8 @@ bool data_options_read(const char *path, data_options *options, error *e);
  * mistake). */
 bool data_options_diagnose(const char *path, data_options *options, diagnostics *d, error *e);
 void data_options_free(data_options *options);
-/* Whether that file, one of train, valid and test, is a list of image paths: by the key format or its name. */
+/* Whether that file, one of train, valid and test, is a list of image paths: by the key format or its name.
+ */
 bool data_is_list(const data_options *options, const char *path);
 
 typedef enum data_part { DATA_TRAIN, DATA_HELD_OUT, DATA_VALID, DATA_TEST } data_part;
@@ -86,8 +87,10 @@ typedef struct augmentation {
     bool flip;
     int pad_crop;        /* > 0: zero-pad by so many pixels and crop at random instead of the random scale */
     bool center;         /* the centre crop instead of both; flip and colours all the same */
-    float mixup, cutmix; /* probabilities, their sum at most 1; 0: off. The partner is any image of the set,
-                            its share uniform in [0,1]; labels mixed by area */
+    float mixup, cutmix; /* probabilities, their sum with mosaic at most 1; 0: off. The partner is any image
+                            of the set, its share uniform in [0,1]; labels mixed by area */
+    float mosaic;        /* probability: parts of four images about a random centre, labels mixed by area */
+    float blur;          /* > 0: a Gaussian of standard deviation uniform in [0, blur] pixels */
     float label_smooth;  /* truth <- truth * (1 - s) + s / classes */
     const float *mean, *deviation; /* [channels] or NULL: x <- (x - mean) / deviation, last of all; a loader
                                       copies them */

@@ -138,3 +138,32 @@ void transform_flip(float *pixels, int width, int height, int channels) {
         }
     }
 }
+
+/* One line of pixels, `step` floats apart, convolved with the symmetric kernel [0..radius]. */
+static void blur_line(const float *in, size_t step, int length, const float *kernel, int radius, float *out) {
+    for (int i = 0; i < length; i++) {
+        float sum = kernel[0] * in[(size_t)i * step];
+        for (int k = 1; k <= radius; k++) {
+            size_t before = (size_t)clamp_int(i - k, 0, length - 1);
+            size_t after = (size_t)clamp_int(i + k, 0, length - 1);
+            sum += kernel[k] * (in[before * step] + in[after * step]);
+        }
+        out[(size_t)i * step] = sum;
+    }
+}
+
+void transform_blur(float *pixels, int width, int height, int channels, float deviation, float *scratch) {
+    float kernel[3 * TRANSFORM_MOST_BLUR + 1], sum = 0;
+    int radius = (int)ceilf(3 * deviation);
+    size_t step = (size_t)channels, row = (size_t)width * step;
+    if (!(deviation > 0)) return;
+    for (int k = 0; k <= radius; k++) {
+        kernel[k] = expf(-.5f * (float)(k * k) / (deviation * deviation));
+        sum += k ? 2 * kernel[k] : kernel[k];
+    }
+    for (int k = 0; k <= radius; k++) kernel[k] /= sum;
+    for (size_t y = 0; y < (size_t)height; y++)
+        for (size_t c = 0; c < step; c++)
+            blur_line(pixels + y * row + c, step, width, kernel, radius, scratch + y * row + c);
+    for (size_t i = 0; i < row; i++) blur_line(scratch + i, row, height, kernel, radius, pixels + i);
+}

@@ -41,4 +41,9 @@ void transform_flip(float *pixels, int width, int height, int channels);
  * channel: value alone. */
 void transform_color(float *pixels, size_t count, int channels, float hue, float saturation, float value);
 
+enum { TRANSFORM_MOST_BLUR = 64 }; /* pixels */
+/* Convolved with a Gaussian of this standard deviation in pixels, at most TRANSFORM_MOST_BLUR, cut off at
+ * three of them; the border is repeated. 0 changes nothing. scratch: as many floats as pixels has. */
+void transform_blur(float *pixels, int width, int height, int channels, float deviation, float *scratch);
+
 #endif

@@ -1,4 +1,5 @@
 /* [net]: the keys of the first section. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,6 +81,19 @@ static float *per_channel(const cfg_section *s, const char *key, int channels, d
     return spread;
 }
 
+/* mixup, cutmix, mosaic are probabilities. Cfgs that switch on several by 1 mean that each takes its turn. */
+static void parse_mixing(const cfg_section *s, net_options *o, diagnostics *d) {
+    o->mixup = (float)section_number(s, "mixup", 0.0, 0.0, 1.0, d);
+    o->cutmix = (float)section_number(s, "cutmix", 0.0, 0.0, 1.0, d);
+    o->mosaic = (float)section_number(s, "mosaic", 0.0, 0.0, 1.0, d);
+    o->blur = (float)section_number(s, "blur", 0.0, 0.0, 64.0, d);
+    float sum = o->mixup + o->cutmix + o->mosaic;
+    if (sum <= 1.0f) return;
+    o->mixup /= sum;
+    o->cutmix = fminf(o->cutmix / sum, 1.0f - o->mixup);
+    o->mosaic = fminf(o->mosaic / sum, fmaxf(0.0f, 1.0f - o->mixup - o->cutmix));
+}
+
 static void parse_augmentation(const cfg_section *s, net_options *o, diagnostics *d) {
     int width = o->width;
     bool has_ratio = section_has(s, "max_ratio") || section_has(s, "min_ratio");
@@ -102,8 +116,7 @@ static void parse_augmentation(const cfg_section *s, net_options *o, diagnostics
     o->hue = (float)section_number(s, "hue", 0.0, 0.0, 1.0, d);
     o->flip = section_flag(s, "flip", true, d);
     o->center = section_flag(s, "center", false, d);
-    o->mixup = (float)section_number(s, "mixup", 0.0, 0.0, 1.0, d);
-    o->cutmix = (float)section_number(s, "cutmix", 0.0, 0.0, 1.0, d);
+    parse_mixing(s, o, d);
     o->label_smooth_eps = (float)section_number(s, "label_smooth_eps", 0.0, 0.0, 1.0, d);
     o->mean = per_channel(s, "mean", o->channels, d);
     o->deviation = per_channel(s, "std", o->channels, d);

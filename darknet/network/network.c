@@ -2,6 +2,7 @@
  * cfg is collected before anything large is allocated. */
 #include "network/network.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -92,7 +93,7 @@ static void read_common_keys(layer *l, const cfg_section *s, diagnostics *d) {
     l->learning_rate_factor = (float)section_number(s, "learning_rate", 1.0, 0.0, 1e6, d);
     l->clip = (float)section_number(s, "clip", l->net->options.clip, 0.0, 1e9, d);
     l->only_forward = section_flag(s, "onlyforward", false, d);
-    l->stop_backward = section_flag(s, "stopbackward", false, d);
+    l->stop_backward = section_int(s, "stopbackward", 0, 0, INT_MAX, d) > 0;
     l->dont_save = section_flag(s, "dontsave", false, d);
     l->dont_load = section_flag(s, "dontload", false, d);
     l->dont_load_scales = section_flag(s, "dontloadscales", false, d);

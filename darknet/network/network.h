@@ -47,7 +47,7 @@ typedef struct net_options {
     int min_crop, max_crop, pad_crop;
     float angle, aspect, saturation, exposure, hue;
     bool flip, center;
-    float mixup, cutmix;
+    float mixup, cutmix, mosaic, blur;
     float label_smooth_eps;  /* truth 1 - eps, the others eps / (classes - 1) */
     float *mean, *deviation; /* [channels] or NULL */
 } net_options;

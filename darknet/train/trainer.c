@@ -91,6 +91,8 @@ augmentation training_preparation(const network *net, int classes) {
     a.center = o->center;
     a.mixup = o->mixup;
     a.cutmix = o->cutmix;
+    a.mosaic = o->mosaic;
+    a.blur = o->blur;
     if (o->label_smooth_eps > 0.0f && classes > 1)
         a.label_smooth = o->label_smooth_eps * (float)classes / (float)(classes - 1);
     return a;

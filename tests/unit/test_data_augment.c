@@ -114,14 +114,16 @@ static void pad_crop_draws_every_place_alike(void **state) {
 static void normalisation_comes_last(void **state) {
     (void)state;
     const float mean[] = {.5f, .4f, .3f}, deviation[] = {.2f, .25f, .3f};
-    augmentation settings[5];
-    for (int s = 0; s < 5; s++) settings[s] = plain();
+    augmentation settings[7];
+    for (int s = 0; s < 7; s++) settings[s] = plain();
     settings[0].pad_crop = 3;
     settings[1].exposure = 1.5f;
     settings[2].min_crop = settings[2].max_crop = SIDE;
     settings[3].mixup = 1;
     settings[4].enabled = false;
-    for (int s = 0; s < 5; s++) {
+    settings[5].mosaic = 1;
+    settings[6].blur = 2;
+    for (int s = 0; s < 7; s++) {
         float before[FLOATS];
         for (uint64_t position = 0; position < 5; position++) {
             settings[s].mean = settings[s].deviation = NULL;
@@ -267,6 +269,123 @@ static void cutmix_pastes_a_rectangle_and_mixes_by_area(void **state) {
     assert_true(pasted_some > 150);
 }
 
+/* The set's image whose pixels fill the rectangle from (x0, y0) to before (x1, y1); -1: none. */
+static int image_in(int x0, int y0, int x1, int y1) {
+    for (size_t image = 0; image < COUNT; image++) {
+        bool same = true;
+        for (int y = y0; y < y1 && same; y++)
+            for (int i = 3 * x0; i < 3 * x1 && same; i++)
+                same = pixels[y * SIDE * 3 + i] == value_of(image, y, i / 3, i % 3);
+        if (same) return (int)image;
+    }
+    return -1;
+}
+
+/* Whether the picture is four images about (x, y) with the first one, `own`, in one of the quarters, and the
+ * truth the classes' areas. */
+static bool is_mosaic(int x, int y, int own, int *own_quarter) {
+    float wanted[CLASSES] = {0};
+    *own_quarter = -1;
+    for (int quarter = 0; quarter < 4; quarter++) {
+        bool right = quarter % 2, lower = quarter / 2;
+        int x0 = right ? x : 0, x1 = right ? SIDE : x, y0 = lower ? y : 0, y1 = lower ? SIDE : y;
+        int image = image_in(x0, y0, x1, y1);
+        if (image < 0) return false;
+        if (image == own) *own_quarter = quarter;
+        wanted[image % CLASSES] += (float)((x1 - x0) * (y1 - y0)) / (SIDE * SIDE);
+    }
+    for (int k = 0; k < CLASSES; k++)
+        if (fabsf(truth[k] - wanted[k]) > 1e-6f) return false;
+    return *own_quarter >= 0;
+}
+
+static void mosaic_shows_four_images_and_mixes_by_area(void **state) {
+    (void)state;
+    enum { MARGIN = SIDE / 5, DRAWS = 400 };
+    augmentation o = plain();
+    o.mosaic = 1;
+    prepare(&o);
+    int at_x[SIDE + 1] = {0}, at_y[SIDE + 1] = {0}, at_quarter[4] = {0};
+    float first[FLOATS];
+    for (uint64_t position = 0; position < DRAWS; position++) {
+        augment(2, position);
+        int quarter, found = 0;
+        for (int x = MARGIN; x <= SIDE - MARGIN && !found; x++)
+            for (int y = MARGIN; y <= SIDE - MARGIN && !found; y++)
+                if (is_mosaic(x, y, 2, &quarter)) found = 1, at_x[x]++, at_y[y]++, at_quarter[quarter]++;
+        assert_true(found);
+        if (position == 0) memcpy(first, pixels, sizeof first);
+    }
+    for (int i = MARGIN; i <= SIDE - MARGIN; i++) { /* 36 on average, each */
+        assert_true(at_x[i] > 10);
+        assert_true(at_y[i] > 10);
+    }
+    for (int quarter = 0; quarter < 4; quarter++) assert_true(at_quarter[quarter] > 60); /* of 100 */
+    augment(2, 0);
+    assert_memory_equal(first, pixels, sizeof first);
+}
+
+/* The definition: every pixel the weighted mean of those around it, border repeated. */
+static void blur_reference(size_t image, double deviation, float *out) {
+    int radius = (int)ceil(3 * deviation);
+    for (int y = 0; y < SIDE; y++)
+        for (int x = 0; x < SIDE; x++)
+            for (int c = 0; c < 3; c++) {
+                double sum = 0, weights = 0;
+                for (int dy = -radius; dy <= radius; dy++)
+                    for (int dx = -radius; dx <= radius; dx++) {
+                        double weight = exp(-.5 * (dx * dx + dy * dy) / (deviation * deviation));
+                        int from_y = y + dy < 0 ? 0 : y + dy >= SIDE ? SIDE - 1 : y + dy;
+                        int from_x = x + dx < 0 ? 0 : x + dx >= SIDE ? SIDE - 1 : x + dx;
+                        sum += weight * (double)value_of(image, from_y, from_x, c);
+                        weights += weight;
+                    }
+                out[(y * SIDE + x) * 3 + c] = (float)(sum / weights);
+            }
+}
+
+static void a_blur_is_its_definition(void **state) {
+    (void)state;
+    static const float deviations[] = {.3f, 1, 2.5f, 8};
+    float wanted[FLOATS], work[FLOATS];
+    for (size_t d = 0; d < sizeof deviations / sizeof *deviations; d++) {
+        for (int i = 0; i < FLOATS; i++) pixels[i] = pixel_from_byte(set_bytes[7][i]);
+        transform_blur(pixels, SIDE, SIDE, 3, deviations[d], work);
+        blur_reference(7, (double)deviations[d], wanted);
+        for (int i = 0; i < FLOATS; i++) assert_float_equal(pixels[i], wanted[i], 2e-6f);
+    }
+}
+
+/* The draw of an image with blur alone is uniform: seen from the contrast that is left, which falls with it.
+ */
+static void blur_has_a_random_strength_up_to_its_own(void **state) {
+    (void)state;
+    enum { DRAWS = 400 };
+    augmentation o = plain();
+    float half[FLOATS], whole[FLOATS];
+    o.blur = 2;
+    prepare(&o);
+    blur_reference(5, 1, half);
+    blur_reference(5, 2, whole);
+    double mean = 0, spread_half = 0, spread_whole = 0;
+    for (int i = 0; i < FLOATS; i++) mean += (double)pixel_from_byte(set_bytes[5][i]) / FLOATS;
+    for (int i = 0; i < FLOATS; i++) {
+        spread_half += pow((double)half[i] - mean, 2);
+        spread_whole += pow((double)whole[i] - mean, 2);
+    }
+    int weaker = 0;
+    for (uint64_t position = 0; position < DRAWS; position++) {
+        augment(5, position);
+        assert_true(truth[1] == 1);
+        double spread = 0;
+        for (int i = 0; i < FLOATS; i++) spread += pow((double)pixels[i] - mean, 2);
+        assert_true(spread > spread_whole * .999);
+        weaker += spread > spread_half;
+    }
+    assert_true(weaker > DRAWS / 2 - 50); /* 5 standard deviations */
+    assert_true(weaker < DRAWS / 2 + 50);
+}
+
 static void mixing_happens_as_often_as_asked(void **state) {
     (void)state;
     augmentation o = plain();
@@ -304,7 +423,8 @@ static void evaluation_draws_nothing(void **state) {
     o.pad_crop = 4;
     o.hue = .5f;
     o.saturation = o.exposure = 2;
-    o.mixup = .5f;
+    o.mixup = o.mosaic = .5f;
+    o.blur = 3;
     prepare(&o);
     for (uint64_t position = 0; position < 20; position++) {
         augment(5, position);
@@ -323,7 +443,11 @@ static void wrong_options_are_errors(void **state) {
          "input of 0 x 1 pixels: 1 x 1 to 65536 x 65536 are possible"},
         {{.width = 1, .height = 1, .channels = 2}, "input of 2 channels: images have 1 or 3"},
         {{.width = 1, .height = 1, .channels = 3, .mixup = .6f, .cutmix = .6f},
-         "mixup 0.6 and cutmix 0.6: probabilities whose sum is at most 1 are wanted"},
+         "mixup 0.6, cutmix 0.6 and mosaic 0: probabilities whose sum is at most 1 are wanted"},
+        {{.width = 1, .height = 1, .channels = 3, .mosaic = -1},
+         "mixup 0, cutmix 0 and mosaic -1: probabilities whose sum is at most 1 are wanted"},
+        {{.width = 1, .height = 1, .channels = 3, .blur = 65},
+         "blur 65: a deviation from 0 (off) to 64 pixels is wanted"},
         {{.width = 1, .height = 1, .channels = 3, .aspect = -1},
          "aspect -1, saturation 0, exposure 0: ratios from 0 (off) to 1000 are wanted"},
         {{.width = 1, .height = 1, .channels = 3, .label_smooth = 2},
@@ -377,6 +501,9 @@ int main(void) {
         cmocka_unit_test(a_crop_of_the_images_size_is_the_image),
         cmocka_unit_test(mixup_blends_pixels_and_labels),
         cmocka_unit_test(cutmix_pastes_a_rectangle_and_mixes_by_area),
+        cmocka_unit_test(mosaic_shows_four_images_and_mixes_by_area),
+        cmocka_unit_test(a_blur_is_its_definition),
+        cmocka_unit_test(blur_has_a_random_strength_up_to_its_own),
         cmocka_unit_test(mixing_happens_as_often_as_asked),
         cmocka_unit_test(label_smoothing_follows_its_formula),
         cmocka_unit_test(evaluation_draws_nothing),

@@ -45,6 +45,8 @@ static const augmentation everything = {.enabled = true,
                                         .flip = true,
                                         .mixup = .3f,
                                         .cutmix = .3f,
+                                        .mosaic = .3f,
+                                        .blur = .5f,
                                         .label_smooth = .1f};
 
 static data_loader *start(const augmentation *a, int workers, int depth, bool shuffle, uint64_t first) {
