@@ -259,7 +259,8 @@ def page(rows, steps, places, figures):
             "Written by `scripts/reproduce` from the weights in `results/weights`; nothing here is typed by hand. Accuracy is that",
             "of the very integer network whose energy stands beside it, on all 10,000 test images. 1x is the baseline's words in",
             "natural order, plain int8 two's complement, on the same array. Datapath energy is compute + propagation; energies are",
-            "of the table `%s`. \"Points\" are against the network's own baseline." % rows[0]["energy_table"], ""]
+            "of the table `%s`. \"Points\" are against the network's own baseline. Words" % rows[0]["energy_table"],
+            "are those made for %s: on the other arrays only their orders were solved anew." % MAIN_ARRAY, ""]
     for array in ARRAYS:
         text += ["## %s" % array, ""] + markdown_table(rows, array) + [""]
     text += ["## How each was made", "", "`scripts/reproduce STEP` makes one; settings and logs are in `results/logs`.", ""]
