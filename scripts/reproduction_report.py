@@ -30,7 +30,8 @@ def report_of(arguments, scratch):
 
 
 def energy_on(array, cfg, weights, data, natural, scratch):
-    """`hd energy` of the weights, on the main array cycle by cycle, too; on an array that their sidecar was not made for, after reordering for it."""
+    """`hd energy` of the weights, on the main array cycle by cycle, too; on one that their sidecar was not made for, after
+    reordering for it."""
     if array != MAIN_ARRAY and not natural:
         ordered = os.path.join(scratch, "ordered.weights")
         runs.run_darknet(["hd", "reorder", cfg, weights, ordered, "-method", "segment", "-accelerator", array])
@@ -233,14 +234,15 @@ def draw_all(rows, reports, steps, places):
 
 # ---- the page ----
 def markdown_table(rows, array):
-    lines = ["| network | step | int8 top-1, % | points | flips an image | fewer flips | less energy, traced | energy, µJ, plan level |"
-             " less energy, plan level | best layer | 1x1 (3x3) layers: flips, energy |",
+    lines = ["| network | step | int8 top-1, % | points | flips an image | fewer flips | less energy, traced |"
+             " energy, µJ, plan level | less energy, plan level | best layer | 1x1 (3x3) layers: flips, energy |",
              "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
     for r in rows:
         if r["array"] == array:
             lines.append("| %s | `%s` (%s) | %.2f | %s | %.4g M | %sx | %s | %s | %sx | %sx | %sx, %sx |" % (
                 r["network"], r["step"], r["method"], 100 * float(r["int8_top1"]), r["points"],
-                int(r["flips_per_image"]) / 1e6, r["flips_ratio"], r["traced_energy_ratio"] + "x" if r["traced_energy_ratio"] else "", r["energy_uj"], r["energy_ratio"],
+                int(r["flips_per_image"]) / 1e6, r["flips_ratio"],
+                r["traced_energy_ratio"] + "x" if r["traced_energy_ratio"] else "", r["energy_uj"], r["energy_ratio"],
                 r["best_layer_energy_ratio"], r["kernel_layers_flips_ratio"], r["kernel_layers_energy_ratio"]))
     return lines
 
@@ -270,9 +272,10 @@ def page(rows, steps, places, figures):
             "natural order, plain int8 two's complement, on the same array. Datapath energy is compute + propagation; energies are",
             "of the table `%s`. \"Points\" are against the network's own baseline. Words" % rows[0]["energy_table"],
             "are those made for %s: on the other arrays only their orders were solved anew." % MAIN_ARRAY, "",
-            "Energy is told twice. *Traced*: every register of the array, every cycle, for one test image's real activations, by the",
-            "model that layers simulated at gate level agree with best. *Plan level*: weight streams exact, activations by statistics;",
-            "what training and rounding look at. Where flips are few the plan level is too hopeful (energy is concave in flips), so the",
+            "Energy is told twice. *Traced*: every register of the array, every cycle, for the first training image, by the model that",
+            "layers simulated at gate level agree with best. *Plan level*: weight streams exact, activations by statistics (measured on",
+            "training images on %s, the table's assumed ones elsewhere); what training and rounding look at. Where" % MAIN_ARRAY,
+            " flips are few the plan level is too hopeful (energy is concave in flips), so the",
             "traced ratio is the one to quote.", ""]
     for array in ARRAYS:
         text += ["## %s" % array, ""] + markdown_table(rows, array) + [""]
