@@ -274,8 +274,8 @@ def page(rows, steps, places, figures):
             "are those made for %s: on the other arrays only their orders were solved anew." % MAIN_ARRAY, "",
             "Energy is told twice. *Traced*: every register of the array, every cycle, for the first training image, by the model that",
             "layers simulated at gate level agree with best. *Plan level*: weight streams exact, activations by statistics (measured on",
-            "training images on %s, the table's assumed ones elsewhere); what training and rounding look at. Where" % MAIN_ARRAY,
-            " flips are few the plan level is too hopeful (energy is concave in flips), so the",
+            "training images on %s, the table's assumed ones elsewhere); what training and rounding look at. Where flips" % MAIN_ARRAY,
+            "are few the plan level is too hopeful (energy is concave in flips), so the",
             "traced ratio is the one to quote.", ""]
     for array in ARRAYS:
         text += ["## %s" % array, ""] + markdown_table(rows, array) + [""]
