@@ -153,13 +153,14 @@ static void blur_line(const float *in, size_t step, int length, const float *ker
 }
 
 void transform_blur(float *pixels, int width, int height, int channels, float deviation, float *scratch) {
-    float kernel[3 * TRANSFORM_MOST_BLUR + 1], sum = 0;
+    float kernel[3 * TRANSFORM_MOST_BLUR + 1], sum = 1;
     int radius = (int)ceilf(3 * deviation);
     size_t step = (size_t)channels, row = (size_t)width * step;
     if (!(deviation > 0)) return;
-    for (int k = 0; k <= radius; k++) {
+    kernel[0] = 1;
+    for (int k = 1; k <= radius; k++) {
         kernel[k] = expf(-.5f * (float)(k * k) / (deviation * deviation));
-        sum += k ? 2 * kernel[k] : kernel[k];
+        sum += 2 * kernel[k];
     }
     for (int k = 0; k <= radius; k++) kernel[k] /= sum;
     for (size_t y = 0; y < (size_t)height; y++)
