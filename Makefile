@@ -70,7 +70,7 @@ TEST_HELPERS  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 FUZZ_SOURCES  := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(FUZZ_SOURCES))
 
-.PHONY: all help setup demo test test-units test-corpus test-cli fuzz fuzz-programs bench bench-hd bench-energy bench-pytorch calibrate test-rtl test-trace lint format install clean check-tools
+.PHONY: all help setup demo test test-units test-corpus test-cli fuzz fuzz-programs bench bench-hd bench-energy bench-instructions bench-pytorch calibrate test-rtl test-trace lint format install clean check-tools
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -92,6 +92,7 @@ help:
 #: make test-cli        command-line tests of this config
 #: make bench           each layer's milliseconds, GFLOP/s, GB/s and share of the roofline, as a table and JSON
 #: make bench-pytorch   the same networks in PyTorch and here, turn by turn
+#: make bench-instructions  instructions of the hot kernels (valgrind), against the committed counts
 #: make bench-hd        post-training methods on MobileNetV2's shapes: flips, gaps, seconds
 #: make calibrate       the energy table from gates (yosys, iverilog; a quarter of an hour)
 #: make test-rtl        the processing-element array against convolutions, its cycle model and the simulator
@@ -214,6 +215,10 @@ bench-energy: $(BUILD)/tests/bench/bench_energy
 bench-pytorch: all
 	@scripts/setup pytorch
 	@scripts/bench_pytorch
+
+bench-instructions: $(BUILD)/tests/bench/bench_instructions
+	@scripts/setup instructions
+	@scripts/bench_instructions -program $<
 
 calibrate:
 	@scripts/setup build calibrate

@@ -89,6 +89,12 @@ static void forward_band(const forward_work *w, const dense_band *b, float *tile
         p.tile = w->in.data + b->first * s->in_width * s->in_channels;
     else
         fill_tile(&source, b->image, (ptrdiff_t)(b->first * s->stride_y) + w->plan.in.first_y, height, tile);
+    /* the next band's rows, as many as this one's */
+    p.ahead =
+        (tile_ahead){.count = 1,
+                     .at = {w->in.data + ((b->image * s->in_height + b->last * s->stride_y) * s->in_width) *
+                                             s->in_channels},
+                     .row_floats = {s->stride_y * s->stride_x * s->in_channels}};
     p.out = w->call->out + (b->image * s->out_height + b->first) * s->out_width * s->out_channels;
     p.moments = *moments;
     run_product(w->kernels, &p, rows * s->out_width, first_panel, panels, fresh);

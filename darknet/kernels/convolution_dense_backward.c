@@ -3,6 +3,7 @@
 #include "kernels/dense_tiles.h"
 
 #include <omp.h>
+#include <string.h>
 
 /* The input gradient of one class of input pixels, see dense_backward_lists. */
 typedef struct residue_class {
@@ -25,6 +26,8 @@ typedef struct backward_work {
     float *parts;
     size_t part_stride;
     float *sums; /* [parts][2][sum_stride] */
+    const float *center;
+    bool sums_in_product; /* gathered from the registers, else in a pass over each band */
     size_t sum_stride;
     float *tiles;
 } backward_work;
@@ -59,15 +62,15 @@ size_t dense_backward_bytes(const convolution_shape *s, int threads) {
     size_t columns = size_round_up(s->in_channels, TILE_CHANNELS);
     size_t floats = s->stride_y * s->stride_x * (dense_backward_list_floats(&p) + TILE_CHANNELS);
     floats += floats_padded(p.area * s->out_channels * columns) + floats_padded(4 * most_entries(&p));
-    floats += 2 * floats_padded(s->in_channels) + 5 * floats_padded(s->out_channels);
+    floats += 3 * floats_padded(s->in_channels) + 5 * floats_padded(s->out_channels);
     floats += p.parts * (floats_padded(part_floats(&p)) + 2 * floats_padded(s->in_channels));
     return (floats + (size_t)threads * backward_tile_floats(&p)) * sizeof(float);
 }
 
 static void prepare_classes(backward_work *w, float **workspace) {
     const convolution_shape *s = &w->plan.s;
-    bool stream =
-        !w->call->accumulate && stream_fits(w->call->in_delta, s->batch * input_pixels(s), s->in_channels);
+    bool stream = !w->call->accumulate && (!w->call->sums || w->sums_in_product) &&
+                  stream_fits(w->call->in_delta, s->batch * input_pixels(s), s->in_channels);
     for (size_t i = 0; i < s->stride_y * s->stride_x; i++) {
         residue_class *c = &w->classes[w->class_count++];
         c->y = i / s->stride_x;
@@ -114,6 +117,10 @@ static void backward_prepare(backward_work *w, const backward_call *call) {
         .call = call, .kernels = tile_kernels_at(call->level), .plan = dense_plan_of(s, &dense_budget, true)};
     w->in = (lazy_tensor){call->in->data, pad_map(&call->in->map, s->in_channels, &workspace)};
     w->dy = pad_gradient(call->dy, s->out_channels, &workspace);
+    activation_kind kind = call->in->map.activation;
+    w->sums_in_product =
+        call->sums && (kind == ACTIVATION_LINEAR || kind == ACTIVATION_RELU || kind == ACTIVATION_RELU6);
+    if (call->sums) w->center = pad_channels(call->sums->center, 0, s->in_channels, &workspace);
     if (call->in_delta) prepare_classes(w, &workspace);
     prepare_outer(w, &workspace);
     w->sum_stride = floats_padded(s->in_channels);
@@ -162,13 +169,36 @@ static void weight_band(const backward_work *w, const dense_band *b, const float
     }
 }
 
-static void delta_band(const backward_work *w, const dense_band *b, const float *out_tile) {
+/* What the next band reads, as much as this one does. */
+static tile_ahead next_band(const backward_work *w, const dense_band *b) {
     const convolution_shape *s = &w->plan.s;
+    size_t out = (b->image * s->out_height + b->last) * s->out_width * s->out_channels;
+    size_t in = (b->image * s->in_height + b->in_last) * s->in_width * s->in_channels;
+    tile_ahead a = {.count = 1, .at = {w->dy.delta + out}, .row_floats = {s->out_channels}};
+    if (w->dy.data) {
+        a.at[a.count] = w->dy.data + out;
+        a.row_floats[a.count++] = s->out_channels;
+    }
+    a.at[a.count] = w->in.data + in;
+    a.row_floats[a.count++] = s->stride_y * s->stride_x * s->in_channels;
+    return a;
+}
+
+static void delta_band(const backward_work *w, const dense_band *b, const float *out_tile, float *sums) {
+    const convolution_shape *s = &w->plan.s;
+    size_t offset = (b->image * s->in_height + b->in_first) * s->in_width * s->in_channels;
     for (size_t i = 0; i < w->class_count; i++) {
         const residue_class *c = &w->classes[i];
         tile_product p = c->product;
         p.tile = out_tile;
-        p.out = w->call->in_delta + (b->image * s->in_height + b->in_first) * s->in_width * s->in_channels;
+        p.out = w->call->in_delta + offset;
+        if (i == 0) p.ahead = next_band(w, b);
+        if (w->sums_in_product)
+            p.sums = (tile_sums){.data = w->in.data + offset,
+                                 .map = w->in.map,
+                                 .center = w->center,
+                                 .dz = sums,
+                                 .dz_x = sums + w->sum_stride};
         run_product(w->kernels, &p, dense_backward_rows(&w->plan, b, c->y, c->x), 0,
                     w->kernels->panels(s->in_channels), false);
     }
@@ -199,8 +229,10 @@ static void backward_band(const backward_work *w, const dense_band *b, float *ti
                   p->in.height - missing * s->stride_y, in_tile);
         weight_band(w, b, in_tile, out_tile, w->parts + index * w->part_stride, add);
     }
-    if (w->call->in_delta) delta_band(w, b, out_tile);
-    if (w->call->sums) sum_band(w, b, w->sums + index * 2 * w->sum_stride, add);
+    float *sums = w->sums + index * 2 * w->sum_stride;
+    if (w->sums_in_product && !add) memset(sums, 0, 2 * w->sum_stride * sizeof(float));
+    if (w->call->in_delta) delta_band(w, b, out_tile, sums);
+    if (w->call->sums && !w->sums_in_product) sum_band(w, b, sums, add);
 }
 
 static void backward_part(const backward_work *w, size_t part, float *tiles) {

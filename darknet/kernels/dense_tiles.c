@@ -62,5 +62,8 @@ void run_product(const tile_kernels *k, const tile_product *p, size_t rows, size
         k->product(p, 0, rows, first_panel, panels, fresh);
         return;
     }
-    for (size_t i = first_panel; i < first_panel + panels; i++) k->product(p, 0, rows, i, 1, fresh);
+    tile_product later = *p;
+    later.ahead.count = 0;
+    for (size_t i = first_panel; i < first_panel + panels; i++)
+        k->product(i == first_panel ? p : &later, 0, rows, i, 1, fresh);
 }

@@ -280,6 +280,17 @@ static const float *gradient_of_row(const depthwise_backward_job *j, size_t y) {
     return j->out_tile + ((y + (size_t)-g->first_y) * g->width + (size_t)-g->first_x) * VECTOR_LANES;
 }
 
+/* sum[ky][kx] += g[i] * the input under them, for RUN neighbouring outputs of stride 1 */
+ALWAYS_INLINE void three_weights(size_t tile_width, const float *at, const vec g[RUN], vec sum[9]) {
+    _Pragma("GCC unroll 3") for (size_t ky = 0; ky < 3; ky++) {
+        vec x[RUN + 2];
+        _Pragma("GCC unroll 6") for (size_t i = 0; i < RUN + 2; i++) x[i] =
+            vec_keep(vec_load(at + (ky * tile_width + i) * VECTOR_LANES));
+        _Pragma("GCC unroll 3") for (size_t kx = 0; kx < 3; kx++)
+            _Pragma("GCC unroll 4") for (size_t i = 0; i < RUN; i++) sum[ky * 3 + kx] += g[i] * x[i + kx];
+    }
+}
+
 /* weight_part += sum over the band's outputs of dy times the input under each kernel position; 3 x 3, no
  * dilation */
 static void weights_three(const depthwise_backward_job *j, size_t c) {
@@ -297,8 +308,17 @@ static void weights_three(const depthwise_backward_job *j, size_t c) {
         j->add ? vec_load(part + k * padded) : (vec){0};
     for (size_t y = 0; y < rows; y++) {
         const float *d = gradient_of_row(j, y), *at = corner(p, j->in_tile, y);
-        for (size_t x = 0; x < width;
-             x++, d += VECTOR_LANES, at += step, delta += channels, data += channels) {
+        size_t x = 0;
+        for (; p->s.stride_x == 1 && x + RUN <= width; x += RUN, d += RUN * VECTOR_LANES, at += RUN * step) {
+            vec g[RUN];
+            _Pragma("GCC unroll 4") for (size_t i = 0; i < RUN; i++, delta += channels, data += channels) {
+                g[i] = vec_keep(vec_load(d + i * VECTOR_LANES));
+                prefetch(delta);
+                prefetch(data);
+            }
+            three_weights(tile_width, at, g, sum);
+        }
+        for (; x < width; x++, d += VECTOR_LANES, at += step, delta += channels, data += channels) {
             vec g = vec_load(d);
             prefetch(delta);
             prefetch(data);
@@ -332,6 +352,33 @@ typedef struct delta_sums {
     vec scale, shift, center, dz, dz_x;
 } delta_sums;
 
+/* Writes a value of in_delta and adds it to the sums. */
+ALWAYS_INLINE void put_delta(activation_kind kind, bool stream, bool summing, float *to, const float *data,
+                             size_t left, vec value, delta_sums *sums) {
+    if (stream)
+        vec_stream(to, value);
+    else
+        vec_store_some(to, value, left);
+    if (!summing) return;
+    vec z = vec_load_some(data, left);
+    vec d = activation_pass_back(kind, value, z * sums->scale + sums->shift);
+    sums->dz += d;
+    sums->dz_x += d * (z - sums->center);
+}
+
+/* values[i] += sum over the nine kernel positions, for RUN neighbouring pixels of stride 1; at: dy under the
+ * last position of the first */
+ALWAYS_INLINE void three_deltas(size_t tile_width, const float *at, const vec *weights, vec values[RUN]) {
+    _Pragma("GCC unroll 3") for (size_t ky = 0; ky < 3; ky++) {
+        vec x[RUN + 2];
+        _Pragma("GCC unroll 6") for (size_t i = 0; i < RUN + 2; i++) x[i] =
+            vec_keep(vec_load(at + ((2 - ky) * tile_width + i) * VECTOR_LANES));
+        _Pragma("GCC unroll 3") for (size_t kx = 0; kx < 3; kx++)
+            _Pragma("GCC unroll 4") for (size_t i = 0; i < RUN; i++) values[i] +=
+            x[i + 2 - kx] * weights[ky * 3 + kx];
+    }
+}
+
 /* in_delta of one class of pixels; `positions` constant in the fast cases. The kind is that of the input's
  * map. */
 ALWAYS_INLINE void delta_class(activation_kind kind, size_t positions, const depthwise_backward_job *j,
@@ -343,7 +390,9 @@ ALWAYS_INLINE void delta_class(activation_kind kind, size_t positions, const dep
     const size_t rows_ahead = (last - j->band.in_first) * width;
     const bool accumulate = j->accumulate, stream = j->stream && !accumulate, summing = j->sum_dz && sums;
     const ptrdiff_t ahead = next_lines(channels, c, rows_ahead);
-    vec dz = {0}, dz_x = {0};
+    const bool runs = positions == 9 && s->size == 3 && s->dilation == 1;
+    delta_sums own = {0};
+    if (summing) own = (delta_sums){.scale = sums->scale, .shift = sums->shift, .center = sums->center};
     size_t from = 0;
     for (size_t y = j->band.in_first + k->y; y < last; y += step_y, from += tile_row) {
         size_t first = ((j->band.image * s->in_height + y) * width + k->x) * channels + c;
@@ -351,28 +400,31 @@ ALWAYS_INLINE void delta_class(activation_kind kind, size_t positions, const dep
         const float *data = j->in.data + first, *at[9];
         _Pragma("GCC unroll 9") for (size_t i = 0; i < positions; i++) at[i] =
             j->out_tile + k->offset[i] * VECTOR_LANES + from;
-        for (size_t x = k->x; x < width; x += step_x, to += step_x * channels, data += step_x * channels) {
+        size_t x = k->x;
+        for (; runs && x + RUN <= width; x += RUN) {
+            vec values[RUN];
+            _Pragma("GCC unroll 4") for (size_t i = 0; i < RUN; i++) {
+                values[i] = accumulate ? vec_load_some(to + i * channels, left) : (vec){0};
+                prefetch(data + ahead + (ptrdiff_t)(i * channels));
+            }
+            three_deltas(p->out.width, at[8], weights, values);
+            _Pragma("GCC unroll 9") for (size_t i = 0; i < positions; i++) at[i] += RUN * VECTOR_LANES;
+            _Pragma("GCC unroll 4") for (size_t i = 0; i < RUN; i++, to += channels, data += channels)
+                put_delta(kind, stream, summing, to, data, left, values[i], &own);
+        }
+        for (; x < width; x += step_x, to += step_x * channels, data += step_x * channels) {
             vec value = accumulate ? vec_load_some(to, left) : (vec){0};
             prefetch(data + ahead);
             _Pragma("GCC unroll 9") for (size_t i = 0; i < positions; i++) {
                 value += vec_load(at[i]) * weights[i];
                 at[i] += VECTOR_LANES;
             }
-            if (stream)
-                vec_stream(to, value);
-            else
-                vec_store_some(to, value, left);
-            if (summing) {
-                vec z = vec_load_some(data, left);
-                vec d = activation_pass_back(kind, value, z * sums->scale + sums->shift);
-                dz += d;
-                dz_x += d * (z - sums->center);
-            }
+            put_delta(kind, stream, summing, to, data, left, value, &own);
         }
     }
     if (!summing) return;
-    sums->dz += dz;
-    sums->dz_x += dz_x;
+    sums->dz += own.dz;
+    sums->dz_x += own.dz_x;
 }
 
 /* Any number of positions, without sums: the first, then the others added one at a time. */

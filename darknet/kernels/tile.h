@@ -31,6 +31,23 @@ typedef struct tile_moments {
     float *pivot, *sum, *square;
 } tile_moments;
 
+/* Sums over what a product leaves in out, seen as the delta of a lazy gradient; see gradient_sums. Added to. */
+typedef struct tile_sums {
+    const float *data; /* x: rows as in out */
+    channel_map map;   /* an activation that is a clamp; arrays padded to whole blocks, as center is */
+    const float *center;
+    float *dz, *dz_x; /* [columns, padded to whole blocks] */
+} tile_sums;
+
+/* Tensors that the thread reads next, asked for into cache while a product runs: a product leaves memory
+ * idle, and filling the next tile would wait for it. */
+#define TILE_MOST_AHEAD 3
+typedef struct tile_ahead {
+    size_t count;
+    const float *at[TILE_MOST_AHEAD];
+    size_t row_floats[TILE_MOST_AHEAD]; /* of them, for each row of the product */
+} tile_ahead;
+
 typedef struct tile_product {
     const float *tile;
     const size_t *row_in;  /* [rows]: where each row's pixel stands in the tile, in floats */
@@ -44,6 +61,8 @@ typedef struct tile_product {
     bool stream;          /* write around the caches (not TILE_ACCUMULATE); see stream_fits */
     channel_map map;      /* TILE_MAP: its arrays are there, and padded to whole blocks */
     tile_moments moments; /* pivot NULL: none */
+    tile_sums sums;       /* data NULL: none */
+    tile_ahead ahead;
 } tile_product;
 
 /* Sum over pixels of dy (x) x, for `entries` blocks of 16 input channels and all output channels. Pixels come

@@ -190,6 +190,28 @@ ALWAYS_INLINE void add_moments(size_t vectors, const tile_moments *m, size_t col
     }
 }
 
+ALWAYS_INLINE void add_sums(size_t vectors, const tile_product *p, size_t first, size_t rows, size_t column,
+                            vec sum[TILE_ROWS][3]) {
+    const tile_sums *s = &p->sums;
+    const bool relu6 = s->map.activation == ACTIVATION_RELU6, relu = s->map.activation == ACTIVATION_RELU;
+    _Pragma("GCC unroll 3") for (size_t v = 0; v < vectors; v++) {
+        size_t c = column + v * VECTOR_LANES, left = p->weights.columns - c;
+        vec dz = vec_load(s->dz + c), dz_x = vec_load(s->dz_x + c);
+        vec scale = vec_load(s->map.scale + c), shift = vec_load(s->map.shift + c),
+            center = vec_load(s->center + c);
+        _Pragma("GCC unroll 8") for (size_t r = 0; r < TILE_ROWS; r++) if (r < rows) {
+            vec x = vec_load_some(s->data + p->row_out[first + r] + c, left), z = x * scale + shift;
+            vec d = sum[r][v];
+            if (relu6) d = activation_pass_back(ACTIVATION_RELU6, d, z);
+            if (relu) d = activation_pass_back(ACTIVATION_RELU, d, z);
+            dz += d;
+            dz_x += d * (x - center);
+        }
+        vec_store(s->dz + c, dz);
+        vec_store(s->dz_x + c, dz_x);
+    }
+}
+
 /* Maps a stored block in place: for activations that are not worth their code in every product. */
 static void map_block(const tile_product *p, size_t first, size_t rows, size_t column, size_t width) {
     for (size_t r = 0; r < rows; r++) {
@@ -212,6 +234,16 @@ ALWAYS_INLINE void clamp_sums(size_t vectors, const channel_map *map, size_t col
     }
 }
 
+ALWAYS_INLINE void add_to_block(size_t vectors, const tile_product *p, size_t first, size_t rows,
+                                size_t column, vec sum[TILE_ROWS][3]) {
+    size_t left = p->weights.columns - column;
+    _Pragma("GCC unroll 8") for (size_t r = 0; r < TILE_ROWS; r++) if (r < rows) {
+        const float *out = p->out + p->row_out[first + r] + column;
+        _Pragma("GCC unroll 3") for (size_t v = 0; v < vectors; v++) sum[r][v] +=
+            vec_load_some(out + v * VECTOR_LANES, left - v * VECTOR_LANES);
+    }
+}
+
 /* Up to TILE_ROWS rows times one panel. */
 ALWAYS_INLINE void product_block(size_t vectors, bool narrow, const tile_product *p, size_t first,
                                  size_t rows, size_t column, bool fresh) {
@@ -223,16 +255,16 @@ ALWAYS_INLINE void product_block(size_t vectors, bool narrow, const tile_product
     if (p->moments.pivot) add_moments(vectors, &p->moments, column, rows, fresh, sum);
     size_t left = p->weights.columns - column;
     if (p->finish == TILE_MAP && is_clamp(p->map.activation)) clamp_sums(vectors, &p->map, column, sum);
+    if (p->finish == TILE_ACCUMULATE) add_to_block(vectors, p, first, rows, column, sum);
+    if (p->sums.data) add_sums(vectors, p, first, rows, column, sum);
     _Pragma("GCC unroll 8") for (size_t r = 0; r < TILE_ROWS; r++) if (r < rows) {
         float *out = p->out + p->row_out[first + r] + column;
         _Pragma("GCC unroll 3") for (size_t v = 0; v < vectors; v++) {
             size_t c = v * VECTOR_LANES;
-            vec y = sum[r][v];
-            if (p->finish == TILE_ACCUMULATE) y += vec_load_some(out + c, left - c);
             if (p->stream)
-                vec_stream(out + c, y);
+                vec_stream(out + c, sum[r][v]);
             else
-                vec_store_some(out + c, y, left - c);
+                vec_store_some(out + c, sum[r][v], left - c);
         }
     }
     size_t width = left < vectors * VECTOR_LANES ? left : vectors * VECTOR_LANES;
@@ -249,10 +281,19 @@ static void narrow_block(size_t vectors, const tile_product *p, size_t first, si
         product_block(1, true, p, first, rows, column, fresh);
 }
 
+static void ask_ahead(const tile_ahead *a, size_t first, size_t rows) {
+    const size_t line_floats = 16;
+    for (size_t i = 0; i < a->count; i++) {
+        const float *at = a->at[i] + first * a->row_floats[i];
+        for (size_t k = 0; k < rows * a->row_floats[i]; k += line_floats) prefetch(at + k);
+    }
+}
+
 static void product(const tile_product *p, size_t first, size_t rows, size_t first_panel, size_t panels,
                     bool fresh) {
     for (size_t done = 0; done < rows; done += TILE_ROWS) {
         size_t now = rows - done < TILE_ROWS ? rows - done : TILE_ROWS;
+        ask_ahead(&p->ahead, first + done, now);
         for (size_t i = first_panel; i < first_panel + panels; i++) {
             panel n = panel_at(p->weights.columns, i);
             size_t column = n.first * VECTOR_LANES;

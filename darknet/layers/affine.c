@@ -66,6 +66,9 @@ void affine_forward(affine *a, layer *l, const lazy_tensor *in, const float *wei
                         p->workspace, p->threads);
     a->map = channel_tail_training_map(&a->tail, l, out_pixels(a));
     l->output = (lazy_tensor){.data = raw, .map = a->map};
+    l->sums_made = false;
+    l->sums = (gradient_sums){NULL, NULL, NULL};
+    if (p->training && l->lazy_output && !a->staged) l->sums = channel_tail_sums(&a->tail, l);
     if (l->lazy_output || a->staged) return;
     float *stored = a->activated >= 0 ? layer_buffer(l, a->activated) : raw;
     lazy_tensor_store(out_pixels(a), a->shape.out_channels, &l->output, stored, p->threads);
@@ -73,11 +76,11 @@ void affine_forward(affine *a, layer *l, const lazy_tensor *in, const float *wei
 }
 
 void affine_backward(affine *a, layer *l, const lazy_tensor *in, const float *delta, float *in_delta,
-                     bool adds, const pass *p) {
+                     bool adds, const gradient_sums *sums, const pass *p) {
     lazy_gradient g = {.delta = delta, .data = layer_buffer(l, a->raw), .map = a->map};
     channel_tail_backward(&a->tail, l, out_pixels(a), &g, p->workspace, p->threads);
-    convolution_backward(&a->shape, in, &g, a->weights_now, in_delta, adds, layer_gradient(l, "weights"),
-                         p->workspace, p->threads);
+    convolution_backward_sums(&a->shape, in, &g, a->weights_now, in_delta, adds, layer_gradient(l, "weights"),
+                              sums, p->workspace, p->threads);
 }
 
 void affine_describe(const affine *a, darknet_layer_info *info) {

@@ -29,9 +29,10 @@ void affine_plan(affine *a, layer *l, size_t batch, bool training, int threads);
 size_t affine_pack(affine *a, const float *weights, void *packed);
 /* Sets l->output. weights are not looked at while there are packed ones. */
 void affine_forward(affine *a, layer *l, const lazy_tensor *in, const float *weights, const pass *p);
-/* delta: the gradient of what affine_forward left in l->output. */
+/* delta: the gradient of what affine_forward left in l->output. sums: of layer_input_sums where `in` is that
+ * input itself and in_delta its delta, else NULL. */
 void affine_backward(affine *a, layer *l, const lazy_tensor *in, const float *delta, float *in_delta,
-                     bool adds, const pass *p);
+                     bool adds, const gradient_sums *sums, const pass *p);
 void affine_describe(const affine *a, darknet_layer_info *info);
 
 #endif

@@ -88,12 +88,13 @@ static void backward(layer *l, const pass *p) {
     bool adds = layer_adds_delta(l, 0);
     if (!spatial(l)) {
         lazy_tensor in = layer_input(l, p, 0);
-        affine_backward(&c->affine, l, &in, l->delta, in_delta, adds, p);
+        const gradient_sums *sums = in_delta ? layer_input_sums(l, 0) : NULL;
+        affine_backward(&c->affine, l, &in, l->delta, in_delta, adds, sums, p);
         return;
     }
     lazy_tensor in = {.data = layer_buffer(l, c->flat)};
     float *flat_delta = in_delta ? layer_buffer(l, c->flat_delta) : NULL;
-    affine_backward(&c->affine, l, &in, l->delta, flat_delta, false, p);
+    affine_backward(&c->affine, l, &in, l->delta, flat_delta, false, NULL, p);
     if (!in_delta) return;
     size_t pixels = tensor_pixels(l->in), channels = (size_t)l->in.channels;
     nchw_to_nhwc(p->batch, channels, pixels, flat_delta, p->workspace, p->threads);

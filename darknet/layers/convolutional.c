@@ -178,10 +178,11 @@ static void backward(layer *l, const pass *p) {
     if (state->blur.used) delta = blur_backward(&state->blur, l, &state->blurred_from, p);
     if (state->norm.used) channel_norm_backward(&state->norm, l, delta, convolved(state), p);
     if (!state->binary.input_used || !in_delta) {
-        affine_backward(&state->affine, l, &in, delta, in_delta, adds, p);
+        const gradient_sums *sums = in_delta ? layer_input_sums(l, 0) : NULL;
+        affine_backward(&state->affine, l, &in, delta, in_delta, adds, sums, p);
         return;
     }
-    affine_backward(&state->affine, l, &in, delta, layer_buffer(l, state->binary.delta), false, p);
+    affine_backward(&state->affine, l, &in, delta, layer_buffer(l, state->binary.delta), false, NULL, p);
     binary_backward(&state->binary, l, in_delta, adds, p);
 }
 

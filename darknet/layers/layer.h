@@ -91,6 +91,12 @@ struct layer {
     bool wants_delta; /* something at or before this layer learns, and a loss comes after it */
     bool propagates;  /* its backward pass writes deltas of its inputs */
     float *delta;     /* [batch][out], NULL when not wanted */
+    bool owns_delta;  /* no other layer's delta is the same array */
+
+    /* Where the last layer to write this one's delta may leave sums over it that this one's backward pass would begin with
+     * (gradient_sums, kernels.h; sum_dz NULL: not wanted), and whether it did. Set by forward passes of training. */
+    gradient_sums sums;
+    bool sums_made;
 
     lazy_tensor output; /* set by every forward pass */
 
@@ -204,6 +210,9 @@ float *layer_input_delta(const layer *l, int k);
 /* Whether this layer must add to input k's delta (a later layer has already written it). */
 bool layer_adds_delta(const layer *l, int k);
 bool layer_writes_deltas(const layer *l);
+/* The sums that this layer is to make while it writes input k's delta, as the last one to do so; NULL: none. The input's
+ * sums_made is then set: the caller must make them. */
+const gradient_sums *layer_input_sums(const layer *l, int k);
 
 /* The weights that this pass uses: the float weights, or what the transform makes of them. */
 const float *layer_weights_for_pass(layer *l);

@@ -245,6 +245,20 @@ bool layer_writes_deltas(const layer *l) {
     return l->propagates;
 }
 
+const gradient_sums *layer_input_sums(const layer *l, int k) {
+    int source = l->inputs[k];
+    layer *input = source < 0 ? NULL : &l->net->layers[source];
+    if (!input || !input->sums.sum_dz || !input->owns_delta) return NULL;
+    for (int i = source + 1; i <= l->index; i++) {
+        const layer *other = &l->net->layers[i];
+        if (!layer_writes_deltas(other)) continue;
+        for (int j = 0; j < other->input_count; j++)
+            if (other->inputs[j] == source && !(i == l->index && j == k)) return NULL;
+    }
+    input->sums_made = true;
+    return &input->sums;
+}
+
 activation_kind layer_parse_activation(const cfg_section *s, const char *key, const char *fallback,
                                        diagnostics *d) {
     const char *name = section_string(s, key, fallback);

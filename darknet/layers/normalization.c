@@ -136,14 +136,22 @@ static void set_coefficients(channel_tail *t, size_t k, size_t pixels, float gam
     t->c[k] = (float)(constant + slope * (double)t->mean[k]);
 }
 
+gradient_sums channel_tail_sums(channel_tail *t, const layer *l) {
+    bool wanted = t->normalize || layer_gradient(l, "biases");
+    bind(t, l);
+    if (!wanted) return (gradient_sums){NULL, NULL, NULL};
+    return (gradient_sums){t->normalize ? t->mean : NULL, t->sum_dz, t->sum_dz_x};
+}
+
 void channel_tail_backward(channel_tail *t, const layer *l, size_t pixels, lazy_gradient *g, void *workspace,
                            int threads) {
     float *biases = layer_gradient(l, "biases"), *scales = layer_gradient(l, "scales");
     g->a = g->b = g->c = NULL;
     if (!t->normalize && !biases) return;
     bind(t, l);
-    lazy_gradient_reduce(pixels, t->channels, g, t->normalize ? t->mean : NULL, t->sum_dz,
-                         t->normalize ? t->sum_dz_x : NULL, workspace, threads);
+    if (!l->sums_made)
+        lazy_gradient_reduce(pixels, t->channels, g, t->normalize ? t->mean : NULL, t->sum_dz,
+                             t->normalize ? t->sum_dz_x : NULL, workspace, threads);
     for (size_t k = 0; k < t->channels && biases; k++) biases[k] += t->sum_dz[k];
     if (!t->normalize) return;
     for (size_t k = 0; k < t->channels && scales; k++) scales[k] += t->sum_dz_x[k] / t->deviation[k];

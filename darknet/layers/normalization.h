@@ -38,6 +38,8 @@ channel_moments channel_tail_moments(channel_tail *t, const layer *l);
 channel_map channel_tail_training_map(channel_tail *t, layer *l, size_t pixels);
 /* Either of them, as the pass wants it, for raw sums [pixels][channels]; takes their moments. */
 channel_map channel_tail_map(channel_tail *t, layer *l, const pass *p, size_t pixels, const float *raw);
+/* Where the reader of the layer's output may leave the sums that channel_tail_backward begins with. */
+gradient_sums channel_tail_sums(channel_tail *t, const layer *l);
 /* After the forward pass of training: sums over g, gradients of scales and biases added, and the coefficients
  * by which g then gives the gradient of the raw sums. */
 void channel_tail_backward(channel_tail *t, const layer *l, size_t pixels, lazy_gradient *g, void *workspace,

@@ -208,6 +208,20 @@ static bool add_gathered(plan *p, int end) {
     return true;
 }
 
+/* Deltas are their owners'; a layer alone with its own owns it. */
+static void set_deltas(network *net, const int *owners) {
+    int *members = calloc((size_t)net->layer_count, sizeof *members);
+    for (int i = 0; i < net->layer_count; i++) {
+        layer *l = &net->layers[i];
+        if (!l->wants_delta) continue;
+        l->delta = net->layers[owners[i]].delta;
+        if (members) members[owners[i]]++;
+    }
+    for (int i = 0; members && i < net->layer_count; i++)
+        net->layers[i].owns_delta = net->layers[i].wants_delta && members[owners[i]] == 1;
+    free(members);
+}
+
 bool network_plan(network *net, error *e) {
     plan p = {.net = net};
     if (!network_check_sizes(net, e)) return false;
@@ -226,8 +240,7 @@ bool network_plan(network *net, error *e) {
     if (!good) error_set(e, "%s: out of memory", cfg_path(net->source));
     if (good) place_all(&p);
     good = good && allocate(&p, e);
-    for (int i = 0; good && net->training && i < net->layer_count; i++)
-        if (net->layers[i].wants_delta) net->layers[i].delta = net->layers[owners[i]].delta;
+    if (good && net->training) set_deltas(net, owners);
     free(owners);
     free(p.last_readers);
     free(p.items);
