@@ -46,6 +46,7 @@ typedef struct convolution_form {
     void (*backward)(const backward_call *call);
 } convolution_form;
 
+extern const convolution_form convolution_reference; /* naive, when the environment asks for it */
 extern const convolution_form convolution_general;   /* any shape: columns and matrix products */
 extern const convolution_form convolution_dense;     /* one group, on tiles */
 extern const convolution_form convolution_depthwise; /* one input and one output channel a group */
