@@ -130,7 +130,7 @@ void convolution_backward(const convolution_shape *s, const lazy_tensor *in, con
  * gradient {in_delta, in->data, in->map}: gathered while in_delta is written, which saves a pass over both.
  * in_delta must be final with this call. */
 typedef struct gradient_sums {
-    const float *center;      /* [in_channels] */
+    const float *center;      /* [in_channels]; NULL: zeros */
     float *sum_dz, *sum_dz_x; /* [in_channels], overwritten */
 } gradient_sums;
 

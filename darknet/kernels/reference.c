@@ -131,7 +131,8 @@ void reference_lazy_gradient_reduce(size_t pixels, size_t channels, const lazy_g
         for (size_t p = 0; p < pixels; p++) {
             double dz = gradient_dz(g, channels, p * channels + c);
             sum += dz;
-            if (sum_dz_x) sum_x += dz * ((double)g->data[p * channels + c] - (double)center[c]);
+            if (sum_dz_x)
+                sum_x += dz * ((double)g->data[p * channels + c] - (center ? (double)center[c] : 0));
         }
         sum_dz[c] = (float)sum;
         if (sum_dz_x) sum_dz_x[c] = (float)sum_x;
