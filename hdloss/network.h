@@ -1,5 +1,6 @@
-/* A trained network described in plain arrays: what the integer network, the folding of reorderings and the export
- * work on. The description borrows every array; whoever made it keeps them alive. Part of the public interface. */
+/* A trained network described in plain arrays: what the integer network, the folding of reorderings and the
+ * export work on. The description borrows every array; whoever made it keeps them alive. Part of the public
+ * interface. */
 #ifndef HDLOSS_NETWORK_H
 #define HDLOSS_NETWORK_H
 
@@ -42,7 +43,8 @@ typedef struct hd_node {
     hd_activation activation;
     float (*activation_function)(float z); /* HD_ACTIVATION_OTHER only */
 
-    /* Parameters, mutable for folding. y = scales * (x - mean) / (sqrt(variance + epsilon_inside) + epsilon_outside) + biases. */
+    /* Parameters, mutable for folding. y = scales * (x - mean) / (sqrt(variance + epsilon_inside) +
+     * epsilon_outside) + biases. */
     float *weights;
     float *biases; /* [out_channels] */
     bool batch_normalize;

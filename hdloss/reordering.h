@@ -50,9 +50,9 @@ bool hd_path_bound(const hd_path_problem *problem, const hd_path_options *option
 /* ------------------------------------------------------------------------------------------- stream plans */
 
 /* Solvers count in whole numbers: a flip of bit b costs bit_costs[b]. Ones for equal costs, else parts of
- * 256. Equal costs are of flips on the wires, with the accelerator's encoding (bus_invert: the cheaper form of
- * each word, and the invert line); costs that differ are of the PE's operands, behind the decoder. Rounding
- * (rounding.h) takes its costs the same way. */
+ * 256. Equal costs are of flips on the wires, with the accelerator's encoding (bus_invert: the cheaper form
+ * of each word, and the invert line); costs that differ are of the PE's operands, behind the decoder.
+ * Rounding (rounding.h) takes its costs the same way. */
 void hd_whole_bit_costs(const double costs[HD_MAXIMUM_BITS], uint32_t bit_costs[HD_MAXIMUM_BITS]);
 
 typedef struct hd_reorder_options {

@@ -54,26 +54,29 @@ bool hd_measure_rounding(const hd_round_layer *layer, hd_rounding *rounding, hd_
 /* total += one layer; start from a zeroed struct. */
 void hd_rounding_add(hd_rounding *total, const hd_rounding *layer);
 
-/* What a layer's errors do to its outputs together: row_importance[f] e' M e for the errors e, in words, of filter f's weights at
- * one kernel position. */
+/* What a layer's errors do to its outputs together: row_importance[f] e' M e for the errors e, in words, of
+ * filter f's weights at one kernel position. */
 typedef struct hd_compensation {
     const float *row_importance; /* [filters], finite and at least 0 */
-    const float *moments; /* M: [groups][lane axis][lane axis], second moments of the inputs; about their means where means are
-                             taken back afterwards */
+    const float *moments; /* M: [groups][lane axis][lane axis], second moments of the inputs; about their
+                             means where means are taken back afterwards */
 } hd_compensation;
 
 /* Input stationary, not depthwise, 2 to 4096 channels a group. */
 bool hd_can_compensate(const hd_plan *plan);
 
-/* Trellis rounding, lane after lane as tiles stream, where the weights still to be rounded take on what cancels the errors so far:
- * words lie further from their weights at the same effect on the outputs. layer->importance is not read. Each lane's stream
- * through a tile is the minimum of hd_round_trellis for its moved targets, given the word before; the later tiles are not
- * foreseen. *divergence, unless NULL: the sum of row_importance e' M e. */
-bool hd_round_compensated(const hd_round_layer *layer, const hd_compensation *compensation, double mu, double *divergence,
-                          hd_error *error);
+/* Trellis rounding, lane after lane as tiles stream, where the weights still to be rounded take on what
+ * cancels the errors so far: words lie further from their weights at the same effect on the outputs.
+ * layer->importance is not read. Each lane's stream through a tile is the minimum of hd_round_trellis for its
+ * moved targets, given the word before; the later tiles are not foreseen. *divergence, unless NULL: the sum
+ * of row_importance e' M e. */
+bool hd_round_compensated(const hd_round_layer *layer, const hd_compensation *compensation, double mu,
+                          double *divergence, hd_error *error);
 
-/* importance[plan->weights] of a word's error that is left after such cancelling: for hd_reorder_for_rounding. */
-bool hd_compensated_importance(const hd_plan *plan, const hd_compensation *compensation, float *importance, hd_error *error);
+/* importance[plan->weights] of a word's error that is left after such cancelling: for
+ * hd_reorder_for_rounding. */
+bool hd_compensated_importance(const hd_plan *plan, const hd_compensation *compensation, float *importance,
+                               hd_error *error);
 
 /* Segment orders for words that are still to be rounded at this mu: two steps are as far apart as the flips
  * and errors that rounding both freely would leave, which is what the trellis will find more closely than the

@@ -44,7 +44,8 @@ bool option_number(const arguments *a, const char *name, double least, double mo
 
 /* Whether text is a whole number from least to most, then *value. */
 bool whole_number(const char *text, int least, int most, int *value);
-/* A size in bytes, above 0: a number, or one with K, M, G or T (powers of 1024). False when the text is none. */
+/* A size in bytes, above 0: a number, or one with K, M, G or T (powers of 1024). False when the text is none.
+ */
 bool size_parse(const char *text, uint64_t *bytes);
 
 /* A sentence on stderr, "darknet: ...". Returns 1, the exit status. */

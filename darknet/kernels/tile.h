@@ -31,7 +31,8 @@ typedef struct tile_moments {
     float *pivot, *sum, *square;
 } tile_moments;
 
-/* Sums over what a product leaves in out, seen as the delta of a lazy gradient; see gradient_sums. Added to. */
+/* Sums over what a product leaves in out, seen as the delta of a lazy gradient; see gradient_sums. Added to.
+ */
 typedef struct tile_sums {
     const float *data; /* x: rows as in out */
     channel_map map;   /* an activation that is a clamp; arrays padded to whole blocks, as center is */

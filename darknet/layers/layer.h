@@ -93,8 +93,9 @@ struct layer {
     float *delta;     /* [batch][out], NULL when not wanted */
     bool owns_delta;  /* no other layer's delta is the same array */
 
-    /* Where the last layer to write this one's delta may leave sums over it that this one's backward pass would begin with
-     * (gradient_sums, kernels.h; sum_dz NULL: not wanted), and whether it did. Set by forward passes of training. */
+    /* Where the last layer to write this one's delta may leave sums over it that this one's backward pass
+     * would begin with (gradient_sums, kernels.h; sum_dz NULL: not wanted), and whether it did. Set by
+     * forward passes of training. */
     gradient_sums sums;
     bool sums_made;
 
@@ -199,8 +200,8 @@ bool layer_set_inputs(layer *l, const int *references, size_t count, const char 
  * diagnostic. */
 bool layer_set_from(layer *l, const cfg_section *s, layer_context *context);
 /* "file:line of the key: key: <the sentence> (layer 3 reads layer 2)": for shapes that do not fit. */
-void layer_shape_error(const layer *l, const cfg_section *s, const char *key, diagnostics *d, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
+void layer_shape_error(const layer *l, const cfg_section *s, const char *key, diagnostics *d,
+                       const char *format, ...) __attribute__((format(printf, 5, 6)));
 /* Says that a size x size window with this padding fits not into the layer's input. */
 void layer_window_error(const layer *l, const cfg_section *s, int size, int padding, diagnostics *d);
 tensor_shape layer_input_shape(const layer *l, int k);
@@ -210,8 +211,8 @@ float *layer_input_delta(const layer *l, int k);
 /* Whether this layer must add to input k's delta (a later layer has already written it). */
 bool layer_adds_delta(const layer *l, int k);
 bool layer_writes_deltas(const layer *l);
-/* The sums that this layer is to make while it writes input k's delta, as the last one to do so; NULL: none. The input's
- * sums_made is then set: the caller must make them. */
+/* The sums that this layer is to make while it writes input k's delta, as the last one to do so; NULL: none.
+ * The input's sums_made is then set: the caller must make them. */
 const gradient_sums *layer_input_sums(const layer *l, int k);
 
 /* The weights that this pass uses: the float weights, or what the transform makes of them. */

@@ -90,7 +90,7 @@ struct network {
     const darknet_extension *const *extensions;
     size_t extension_count;
     struct network_client *client; /* of the C interface, NULL in networks that it did not load */
-    class_tree *classes; /* of a [softmax] with tree=; NULL: none */
+    class_tree *classes;           /* of a [softmax] with tree=; NULL: none */
 };
 
 typedef struct network_settings {

@@ -41,8 +41,11 @@ bool visit_dataset(const network *net, const dataset *d, size_t most, image_visi
 bool visit_sample_of(const network *net, const dataset *d, size_t most, image_visitor visit, void *user,
                      error *e) {
     augmentation a = training_preparation(net, dataset_classes(d));
-    data_loader_options o = {
-        .batch = net->pass_batch, .workers = 1, .depth = EVALUATION_PREFETCH, .shuffle = true, .seed = net->options.seed};
+    data_loader_options o = {.batch = net->pass_batch,
+                             .workers = 1,
+                             .depth = EVALUATION_PREFETCH,
+                             .shuffle = true,
+                             .seed = net->options.seed};
     size_t left = dataset_count(d);
     if (most > 0 && most < left) left = most;
     data_loader *loader = data_loader_create(d, &a, &o, e);

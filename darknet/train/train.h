@@ -29,8 +29,9 @@ bool visit_prepared(const dataset *d, const augmentation *a, size_t pass_batch, 
 
 /* How it prepares them for training. */
 augmentation training_preparation(const network *net, int classes);
-/* The same in a drawn order, by the network's seed, and as training prepares them: batch-norm statistics belong to such images
- * (those of a network trained with padded crops differ by a sixth, and a point of accuracy, on images without). */
+/* The same in a drawn order, by the network's seed, and as training prepares them: batch-norm statistics
+ * belong to such images (those of a network trained with padded crops differ by a sixth, and a point of
+ * accuracy, on images without). */
 bool visit_sample_of(const network *net, const dataset *d, size_t most, image_visitor visit, void *user,
                      error *e);
 

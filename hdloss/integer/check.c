@@ -158,11 +158,11 @@ static bool check_rescaling(const hd_integer_model *model, const hd_integer_laye
     for (int j = 0; j < layer->input_count; j++) {
         const hd_integer_tensor *in = input_of(model, layer, j);
         channels += in->channels;
-        bool fits = sum && j == 1 ? hd_integer_overlap_exists(layer->output.height, layer->output.width, in->height, in->width)
+        bool fits = sum && j == 1 ? hd_integer_overlap_exists(layer->output.height, layer->output.width,
+                                                              in->height, in->width)
                                   : in->height == layer->output.height && in->width == layer->output.width &&
                                         (!sum || in->channels == layer->output.channels);
-        if (!fits)
-            return fail(layer, error, "its inputs' shapes disagree with its output's");
+        if (!fits) return fail(layer, error, "its inputs' shapes disagree with its output's");
         if (!multiplier_is_sound(layer->multiplier[j], layer->shift[j]))
             return fail(layer, error, "a shift is not in 1..62, or a multiplier is -2^31");
         if (!requantised_fits(levels_of(model, in), layer->multiplier[j], layer->shift[j], 1 << 30))

@@ -76,7 +76,9 @@ static bool check_node(const hd_network *network, int at, hd_error *error) {
                        hd_integer_overlap_exists(node->in_height, node->in_width, height, width);
         bool differs = height != node->in_height || width != node->in_width || depth != node->in_channels;
         if (shorter && differs && node->alpha != 1.0f)
-            return hd_fail(error, "layer %d (%s): adds layers of different shapes with alpha %g; only alpha=1 is supported there",
+            return hd_fail(error,
+                           "layer %d (%s): adds layers of different shapes with alpha %g; only alpha=1 is "
+                           "supported there",
                            node->index, name, (double)node->alpha);
         if (!shorter && (height != node->in_height || width != node->in_width ||
                          (depth != node->in_channels && (j == 0 || node->type != HD_NODE_ROUTE))))

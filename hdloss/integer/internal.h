@@ -57,8 +57,9 @@ struct hd_integer_network {
 
 /* One thread's memory. */
 typedef struct hd_integer_workspace {
-    uint8_t *arena;    /* tensors of a chunk, where their places say */
-    int32_t *integers; /* [chunk][widest sums or logits]; also where a shortcut's smaller input is spread out */
+    uint8_t *arena; /* tensors of a chunk, where their places say */
+    int32_t
+        *integers; /* [chunk][widest sums or logits]; also where a shortcut's smaller input is spread out */
 } hd_integer_workspace;
 
 bool hd_integer_workspace_allocate(const hd_integer_network *network, hd_integer_workspace *w);
@@ -102,8 +103,8 @@ static inline uint8_t hd_zero_byte(const hd_integer_tensor *tensor) {
 /* Whether one size is a whole multiple of the other, the same in both directions. */
 bool hd_integer_overlap_exists(int height, int width, int other_height, int other_width);
 /* output[images][out's shape]: the input on the overlap, its zero elsewhere. */
-void hd_integer_spread_overlap(const hd_integer_tensor *out, const hd_integer_tensor *in, const uint8_t *input, size_t images,
-                               uint8_t *output);
+void hd_integer_spread_overlap(const hd_integer_tensor *out, const hd_integer_tensor *in,
+                               const uint8_t *input, size_t images, uint8_t *output);
 static inline bool hd_integer_same_shape(const hd_integer_tensor *a, const hd_integer_tensor *b) {
     return a->height == b->height && a->width == b->width && a->channels == b->channels;
 }

@@ -1,5 +1,5 @@
-/* Shortcuts of tensors of different shapes, as Darknet adds them: on the first channels that both have, and on every (ratio)-th pixel
- * of the larger one. Elsewhere the second input counts as zero. */
+/* Shortcuts of tensors of different shapes, as Darknet adds them: on the first channels that both have, and
+ * on every (ratio)-th pixel of the larger one. Elsewhere the second input counts as zero. */
 #include <string.h>
 
 #include "integer/internal.h"
@@ -15,8 +15,8 @@ bool hd_integer_overlap_exists(int height, int width, int other_height, int othe
             whole_multiple(other_height, other_width, height, width));
 }
 
-void hd_integer_spread_overlap(const hd_integer_tensor *out, const hd_integer_tensor *in, const uint8_t *input, size_t images,
-                               uint8_t *output) {
+void hd_integer_spread_overlap(const hd_integer_tensor *out, const hd_integer_tensor *in,
+                               const uint8_t *input, size_t images, uint8_t *output) {
     size_t in_step = in->width >= out->width ? (size_t)(in->width / out->width) : 1;
     size_t out_step = in->width >= out->width ? 1 : (size_t)(out->width / in->width);
     size_t height = (size_t)(in->height < out->height ? in->height : out->height);
@@ -28,6 +28,9 @@ void hd_integer_spread_overlap(const hd_integer_tensor *out, const hd_integer_te
     for (size_t n = 0; n < images; n++)
         for (size_t y = 0; y < height; y++)
             for (size_t x = 0; x < width; x++)
-                memcpy(output + n * out_image + (y * out_step * (size_t)out->width + x * out_step) * (size_t)out->channels,
-                       input + n * in_image + (y * in_step * (size_t)in->width + x * in_step) * (size_t)in->channels, channels);
+                memcpy(output + n * out_image +
+                           (y * out_step * (size_t)out->width + x * out_step) * (size_t)out->channels,
+                       input + n * in_image +
+                           (y * in_step * (size_t)in->width + x * in_step) * (size_t)in->channels,
+                       channels);
 }

@@ -59,8 +59,9 @@ static void route(const hd_integer_network *network, const hd_integer_step *step
 }
 
 /* The second input of a shortcut in the shape of its output. */
-static const uint8_t *second_term(const hd_integer_network *network, const hd_integer_step *step, const hd_integer_tensor *out,
-                                  const hd_integer_workspace *w, size_t images) {
+static const uint8_t *second_term(const hd_integer_network *network, const hd_integer_step *step,
+                                  const hd_integer_tensor *out, const hd_integer_workspace *w,
+                                  size_t images) {
     const uint8_t *bytes = tensor_bytes(network, w, step->inputs[1]);
     const hd_integer_tensor *in = &network->places[step->inputs[1]].tensor;
     if (hd_integer_same_shape(in, out)) return bytes;

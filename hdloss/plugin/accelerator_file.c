@@ -1,5 +1,5 @@
-/* Accelerators: cfg files in Darknet's grammar ([array], [words], [energy], [memory]) and the energy tables that they
- * name. */
+/* Accelerators: cfg files in Darknet's grammar ([array], [words], [energy], [memory]) and the energy tables
+ * that they name. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,7 +80,8 @@ static void read_words(const cfg *c, hd_accelerator *a, diagnostics *d) {
 }
 
 /* The text of the file that a key of [energy] names; *path is malloc'ed. NULL and a sentence on error. */
-static char *read_energy_file(const cfg *c, const char *key, const char *suffix, char **path, size_t *bytes, error *e) {
+static char *read_energy_file(const cfg *c, const char *key, const char *suffix, char **path, size_t *bytes,
+                              error *e) {
     const cfg_section *s = cfg_find(c, "energy");
     const char *name = s ? section_string(s, key, NULL) : NULL;
     if (!name) {
@@ -89,8 +90,8 @@ static char *read_energy_file(const cfg *c, const char *key, const char *suffix,
     }
     *path = find_table(cfg_path(c), name, suffix);
     if (*path) return file_read(*path, 1 << 24, bytes, e);
-    error_set(e, "%s:%d: %s: \"%s\" is no file beside it, nor tables/%s%s", cfg_path(c), section_key_line(s, key), key,
-              name, name, suffix);
+    error_set(e, "%s:%d: %s: \"%s\" is no file beside it, nor tables/%s%s", cfg_path(c),
+              section_key_line(s, key), key, name, name, suffix);
     return NULL;
 }
 
@@ -99,7 +100,9 @@ static bool read_ert(const cfg *c, hd_dataflow dataflow, hd_energy_table *table,
     const cfg_section *s = cfg_find(c, "energy");
     const char *name = section_string(s, "ert", NULL);
     if (!name) return true;
-    hd_ert_use use = {.mac = section_string(s, "ert_mac", "mac"), .wire = section_string(s, "ert_wire", NULL), .dataflow = dataflow};
+    hd_ert_use use = {.mac = section_string(s, "ert_mac", "mac"),
+                      .wire = section_string(s, "ert_wire", NULL),
+                      .dataflow = dataflow};
     char *path = NULL;
     size_t bytes = 0;
     hd_error h = {0};
@@ -161,8 +164,8 @@ static bool read_cfg(const cfg *c, array_model *model, diagnostics *d, error *e)
         bool found = false;
         for (size_t k = 0; k < 4; k++) found = found || strcmp(section_name(s), known[k]) == 0;
         if (!found)
-            diagnostics_error(d, "%s:%d: [%s] is not one of [array], [words], [energy], [memory]", cfg_path(c),
-                              section_line(s), section_name(s));
+            diagnostics_error(d, "%s:%d: [%s] is not one of [array], [words], [energy], [memory]",
+                              cfg_path(c), section_line(s), section_name(s));
     }
     for (size_t i = 0; i < diagnostics_count(d); i++) {
         bool warning;

@@ -1,5 +1,5 @@
-/* Images that the post-training commands work on: a seeded draw from a data file's training images, prepared as evaluation
- * does (no augmentation), and a slice held out from it. */
+/* Images that the post-training commands work on: a seeded draw from a data file's training images, prepared
+ * as evaluation does (no augmentation), and a slice held out from it. */
 #include <string.h>
 
 #include "internal.h"
@@ -8,7 +8,8 @@ enum { HELD_OUT_MOST = 10000, HELD_OUT_SHARE = 5 };
 
 /* A slice of our own where the data file names none. */
 static bool choose_slice(calibration_data *c, error *e) {
-    dataset *all = dataset_open(&c->options, DATA_TRAIN, network_input_shape(c->net).channels, c->net->options.seed, e);
+    dataset *all =
+        dataset_open(&c->options, DATA_TRAIN, network_input_shape(c->net).channels, c->net->options.seed, e);
     if (!all) return false;
     size_t count = dataset_count(all) / HELD_OUT_SHARE;
     dataset_close(all);
@@ -23,10 +24,11 @@ bool calibration_data_open(calibration_data *c, network *net, const char *path, 
     c->slice_was_trained_on = hold_out && c->options.valid_split == 0;
     bool good = (!c->slice_was_trained_on || choose_slice(c, e)) &&
                 (c->train = dataset_open(&c->options, DATA_TRAIN, channels, net->options.seed, e)) &&
-                (!hold_out || (c->held_out = dataset_open(&c->options, DATA_HELD_OUT, channels, net->options.seed, e)));
+                (!hold_out ||
+                 (c->held_out = dataset_open(&c->options, DATA_HELD_OUT, channels, net->options.seed, e)));
     if (good && dataset_classes(c->train) > network_outputs(net))
-        good = error_set(e, "%s: the data has %d classes, but %s has %d outputs", path, dataset_classes(c->train),
-                         network_name(net), network_outputs(net));
+        good = error_set(e, "%s: the data has %d classes, but %s has %d outputs", path,
+                         dataset_classes(c->train), network_name(net), network_outputs(net));
     if (!good) calibration_data_close(c);
     return good;
 }

@@ -15,7 +15,8 @@ static const option_spec options[] = {
 static const command_spec spec = {
     "hd calibrate CFG WEIGHTS OUT -data DATA [options]",
     "Estimates the batch norms' rolling statistics anew, on the network whose weights are the words (of the\n"
-    ".stream beside WEIGHTS when there is one). Writes OUT: the same weights and words, with the new statistics\n"
+    ".stream beside WEIGHTS when there is one). Writes OUT: the same weights and words, with the new "
+    "statistics\n"
     "and activation scales.",
     3, 3, options};
 
@@ -23,7 +24,8 @@ bool fit_statistics(loaded_network *loaded, const network_view *view, calibratio
                     float **activation_scales, error *e) {
     int bits = loaded->model.accelerator.activation_bits;
     return estimate_statistics(loaded->net, visit_sample, data, images, e) &&
-           (*activation_scales = calibrate_activations(loaded->net, view, bits, visit_train, data, e)) != NULL;
+           (*activation_scales = calibrate_activations(loaded->net, view, bits, visit_train, data, e)) !=
+               NULL;
 }
 
 static bool calibrate(const arguments *a, loaded_network *loaded, size_t images, error *e) {
@@ -55,7 +57,8 @@ int hd_calibrate_command(plugin *p, int argc, char **argv) {
     parse_result parsed = arguments_parse(&a, &spec, argc, argv);
     if (parsed != PARSE_OK) return parsed == PARSE_ERROR;
     if (!option_given(&a, "-data")) return fail("hd calibrate: -data DATA is wanted");
-    if (!option_int(&a, "-images", 1, 1 << 30, &images) || !option_int(&a, "-batch", 1, 1 << 16, &batch)) return 1;
+    if (!option_int(&a, "-images", 1, 1 << 30, &images) || !option_int(&a, "-batch", 1, 1 << 16, &batch))
+        return 1;
     loaded_network loaded;
     if (!command_load_batch(p, &a, batch, &loaded)) return 1;
     error e = {0};

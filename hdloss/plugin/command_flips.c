@@ -37,7 +37,8 @@ static void print_row(const char *index, const char *type, const hd_flips *x) {
            (unsigned long long)x->flips_per_image, x->nhd);
 }
 
-static void print_table(const loaded_network *loaded, const stream_figures *each, const stream_figures *total) {
+static void print_table(const loaded_network *loaded, const stream_figures *each,
+                        const stream_figures *total) {
     const weight_streams *s = &loaded->streams;
     print_streams_head(s, loaded);
     printf("layer type            weights  zero%%          flips   flips/image    nhd\n");

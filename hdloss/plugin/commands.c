@@ -23,7 +23,8 @@ bool command_load_batch(plugin *p, const arguments *a, int pass_batch, loaded_ne
     network_settings settings = {.threads = threads, .pass_batch = pass_batch};
     loaded->net = command_network(&shell, a->positions[0], &settings);
     if (!loaded->net) return false;
-    if (network_load_weights(loaded->net, a->positions[1], false, NULL, &e) && array_model_beside(p, loaded->net, a->positions[1], &loaded->model, &e) &&
+    if (network_load_weights(loaded->net, a->positions[1], false, NULL, &e) &&
+        array_model_beside(p, loaded->net, a->positions[1], &loaded->model, &e) &&
         weight_streams_load(&loaded->streams, loaded->net, a->positions[1], &loaded->model, &e))
         return true;
     command_unload(loaded);

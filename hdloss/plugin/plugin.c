@@ -76,7 +76,8 @@ const plugin_command *plugin_commands(void) {
     static const plugin_command commands[] = {
         {"flips", "bit flips of a network's weight streams", hd_flips_command},
         {"energy", "datapath energy of a network on an array", hd_energy_command},
-        {"compare-accelerators", "datapath energy of a network on several arrays", hd_compare_accelerators_command},
+        {"compare-accelerators", "datapath energy of a network on several arrays",
+         hd_compare_accelerators_command},
         {"reorder", "reorder a checkpoint's weights for fewer flips", hd_reorder_command},
         {"round", "round weights to words that flip few bits, without training", hd_round_command},
         {"calibrate", "estimate batch-norm statistics anew for rounded words", hd_calibrate_command},

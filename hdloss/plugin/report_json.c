@@ -16,8 +16,9 @@ json_t *report_accelerator(const array_model *model) {
 }
 
 json_t *report_energy_parts(const hd_energy_report *r) {
-    json_t *parts = json_pack("{s:f, s:f, s:f, s:f, s:f}", "compute", r->compute_pj, "propagation", r->propagation_pj,
-                              "datapath", r->datapath_pj, "clock", r->clock_pj, "idle", r->idle_pj);
+    json_t *parts =
+        json_pack("{s:f, s:f, s:f, s:f, s:f}", "compute", r->compute_pj, "propagation", r->propagation_pj,
+                  "datapath", r->datapath_pj, "clock", r->clock_pj, "idle", r->idle_pj);
     for (int i = 0; parts && i < HD_ENERGY_PART_COUNT; i++)
         json_object_set_new(parts, hd_energy_part_name((hd_energy_part)i), json_real(r->parts_pj[i]));
     return parts;
@@ -43,11 +44,11 @@ static json_t *figures(const stream_figures *f, bool energy) {
     if (bits) json_object_set_new(entry, "flips_by_bit", bits);
     if (!entry || !energy) return entry;
     const hd_energy_report *r = &f->energy;
-    json_t *more =
-        json_pack("{s:o, s:I, s:I, s:f, s:f, s:I, s:I, s:o}", "energy_pj", report_energy_parts(r), "macs",
-                  (json_int_t)r->macs, "cycles", (json_int_t)r->cycles, "utilisation", r->utilisation, "pj_per_mac",
-                  r->pj_per_mac, "weight_register_flips", (json_int_t)r->weight_flips, "activation_register_flips",
-                  (json_int_t)r->activation_flips, "memory_bytes", memory_bytes(&r->memory));
+    json_t *more = json_pack("{s:o, s:I, s:I, s:f, s:f, s:I, s:I, s:o}", "energy_pj", report_energy_parts(r),
+                             "macs", (json_int_t)r->macs, "cycles", (json_int_t)r->cycles, "utilisation",
+                             r->utilisation, "pj_per_mac", r->pj_per_mac, "weight_register_flips",
+                             (json_int_t)r->weight_flips, "activation_register_flips",
+                             (json_int_t)r->activation_flips, "memory_bytes", memory_bytes(&r->memory));
     if (more) json_object_update(entry, more);
     json_decref(more);
     return entry;

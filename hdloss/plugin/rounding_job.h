@@ -24,7 +24,8 @@ bool fold_direct(network *net, const network_view *view, const array_model *mode
 /* ---- importance.c: what an error of each word does to the network ---- */
 typedef struct importances {
     float **values; /* a stream: [plan.weights], malloc'ed */
-    hd_compensation *compensations; /* a stream: its arrays malloc'ed, NULL where errors are not compensated; or NULL */
+    hd_compensation
+        *compensations; /* a stream: its arrays malloc'ed, NULL where errors are not compensated; or NULL */
     size_t count;
 } importances;
 void importances_free(importances *h);
@@ -35,10 +36,10 @@ bool squared_effects(network *net, const weight_streams *s, const network_view *
                      void *user, size_t images, importances *h, error *e);
 
 /* ---- input_moments.c ---- */
-/* moments[i] for hd_compensation, malloc'ed; NULL for streams that cannot be compensated. What is allocated is the caller's after a
- * failure too. */
-bool measure_input_moments(network *net, const weight_streams *s, const network_view *view, image_source source, void *user,
-                           size_t images, float **moments, error *e);
+/* moments[i] for hd_compensation, malloc'ed; NULL for streams that cannot be compensated. What is allocated
+ * is the caller's after a failure too. */
+bool measure_input_moments(network *net, const weight_streams *s, const network_view *view,
+                           image_source source, void *user, size_t images, float **moments, error *e);
 
 /* ---- fisher.c ---- */
 /* The divergence in nats of the network's answers for one image that a word's squared error brings, about.

@@ -1,6 +1,7 @@
-/* Batch-norm statistics estimated anew on calibration images, and the power of each layer's input. After words have moved,
- * the statistics of training no longer fit; batches normalised by their own moments give those that do, layer after layer
- * in one pass (Sun et al., "Hybrid 8-bit floating point training and inference", NeurIPS 2019, for the idea). */
+/* Batch-norm statistics estimated anew on calibration images, and the power of each layer's input. After
+ * words have moved, the statistics of training no longer fit; batches normalised by their own moments give
+ * those that do, layer after layer in one pass (Sun et al., "Hybrid 8-bit floating point training and
+ * inference", NeurIPS 2019, for the idea). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,8 @@
 #include "internal.h"
 
 /* ---- batch norm ---- */
-/* Moments of one layer's channels over all images so far, pooled from batches (Chan, Golub and LeVeque, 1983). */
+/* Moments of one layer's channels over all images so far, pooled from batches (Chan, Golub and LeVeque,
+ * 1983). */
 typedef struct pooled {
     darknet_parameter mean, variance; /* of the layer; mean.values NULL: it has none */
     size_t pixels;                    /* of one image */
@@ -39,7 +41,8 @@ static bool pool_batch(void *user, const float *images, const int *classes, size
         size_t channels = p->mean.count;
         for (size_t k = 0; p->sums && k < channels; k++)
             pool_channel(&p->sums[k], &p->sums[channels + k], s->images * (double)p->pixels,
-                         (double)(count * p->pixels), (double)p->mean.values[k], (double)p->variance.values[k]);
+                         (double)(count * p->pixels), (double)p->mean.values[k],
+                         (double)p->variance.values[k]);
     }
     s->images += (double)count;
     return true;
@@ -95,7 +98,8 @@ bool words_into_network(const weight_streams *s, float **kept, error *e) {
         (void)layer_get_parameter(w->layer, "weights", &weights);
         if (kept) memcpy(*kept + at, weights.values, w->plan.weights * sizeof **kept);
         at += w->plan.weights;
-        hd_dequantise(w->words, w->shape.filters, hd_layer_filter_weights(&w->shape), w->scales, weights.values);
+        hd_dequantise(w->words, w->shape.filters, hd_layer_filter_weights(&w->shape), w->scales,
+                      weights.values);
     }
     return true;
 }
@@ -159,7 +163,8 @@ static bool ask(power *s, const weight_streams *streams, error *e) {
 static float *means_of(const power *s, const weight_stream *w, error *e) {
     darknet_layer_info info;
     layer_get_info(w->layer, &info);
-    size_t place = (size_t)(info.inputs[0] + 1), length = s->lengths[place], channels = (size_t)info.in_channels;
+    size_t place = (size_t)(info.inputs[0] + 1), length = s->lengths[place],
+           channels = (size_t)info.in_channels;
     size_t pixels = (size_t)info.in_height * (size_t)info.in_width, parts = length / channels;
     float *means = calloc(w->shape.channels, sizeof *means);
     if (!means) {
@@ -179,14 +184,14 @@ static float *means_of(const power *s, const weight_stream *w, error *e) {
 bool measure_input_power(network *net, const weight_streams *streams, image_source source, void *user,
                          size_t images, float **means, error *e) {
     size_t places = (size_t)net->layer_count + 1;
-    power s = {.net = net,
-               .sums = calloc(places, sizeof *s.sums),
-               .lengths = calloc(places, sizeof *s.lengths)};
+    power s = {
+        .net = net, .sums = calloc(places, sizeof *s.sums), .lengths = calloc(places, sizeof *s.lengths)};
     bool good = s.sums && s.lengths ? true : error_set(e, "out of memory");
     good = good && ask(&s, streams, e) && source(user, images, observe_batch, &s, e) &&
            (s.images > 0.0 || error_set(e, "there are no images to measure activations on"));
     for (size_t i = 0; i < streams->count; i++) means[i] = NULL;
-    for (size_t i = 0; good && i < streams->count; i++) good = (means[i] = means_of(&s, &streams->items[i], e)) != NULL;
+    for (size_t i = 0; good && i < streams->count; i++)
+        good = (means[i] = means_of(&s, &streams->items[i], e)) != NULL;
     for (size_t i = 0; !good && i < streams->count; i++) {
         free(means[i]);
         means[i] = NULL;

@@ -115,7 +115,8 @@ static uint64_t count_ones(const hd_plan *plan, const uint8_t *patterns) {
         memcpy(&eight, patterns + i, sizeof eight);
         count += (uint64_t)__builtin_popcountll(eight & mask);
     }
-    for (; i < plan->weights; i++) count += (uint64_t)__builtin_popcount(patterns[i] & (unsigned)(mask & 255));
+    for (; i < plan->weights; i++)
+        count += (uint64_t)__builtin_popcount(patterns[i] & (unsigned)(mask & 255));
     return count;
 }
 

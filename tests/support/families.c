@@ -326,7 +326,8 @@ static void strided(writer *w) {
     w->normalized = false;
     put(w,
         "[net]\nbatch=%d\nsubdivisions=%d\nheight=%d\nwidth=%d\nchannels=3\nmomentum=0.9\ndecay=0.0005\n\n"
-        "learning_rate=0.001\npolicy=steps\nscales=.1,.1,.1\nsteps=200000,300000,400000\nmax_batches=800000\n",
+        "learning_rate=0.001\npolicy=steps\nscales=.1,.1,.1\nsteps=200000,300000,400000\nmax_batches="
+        "800000\n",
         w->o->batch, w->o->subdivisions, w->o->random ? size + 8 : size, w->o->random ? size + 8 : size);
     crop(w, size, w->o->random ? "exposure=1.2\nsaturation=1.2\nshift=.2\n" : "exposure=1\nsaturation=1\n");
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)

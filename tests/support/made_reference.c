@@ -195,9 +195,11 @@ static void shortcut_node(state *s, int at) {
     fixed a = fixed_point((double)n->alpha * (double)s->forms[1 + n->inputs[0]].scale / before);
     fixed b = fixed_point((double)n->beta * (double)s->forms[1 + n->inputs[1]].scale / before);
     for (int i = 0; i < (int)made_elements(s->made, at); i++) {
-        int c = i % n->out_channels, x = i / n->out_channels % n->out_width, y = i / n->out_channels / n->out_width;
-        s->activations[1 + at][i] = finish(
-            s, at, requantise(s->activations[1 + n->inputs[0]][i], a) + requantise(second_input(s, n, y, x, c), b));
+        int c = i % n->out_channels, x = i / n->out_channels % n->out_width,
+            y = i / n->out_channels / n->out_width;
+        s->activations[1 + at][i] = finish(s, at,
+                                           requantise(s->activations[1 + n->inputs[0]][i], a) +
+                                               requantise(second_input(s, n, y, x, c), b));
     }
 }
 

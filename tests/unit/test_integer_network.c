@@ -68,7 +68,8 @@ static int companion(made_network *made, int at, bool channels_too) {
     return at;
 }
 
-/* An earlier node whose size is a whole multiple or part of the node's, whatever its channels; `at` itself when there is none. */
+/* An earlier node whose size is a whole multiple or part of the node's, whatever its channels; `at` itself
+ * when there is none. */
 static int relative_of(made_network *made, int at) {
     const hd_node *x = &made->nodes[at];
     for (int tries = 0; tries < 20; tries++) {
@@ -107,7 +108,8 @@ static int any_node(made_network *made, int at) {
         return made_add_identity(made, at);
     case 7:
     case 8:
-        return made_add_shortcut(made, at, relative_of(made, at), 1, made_uniform(made, -1.5f, 1.5f), any_activation(made));
+        return made_add_shortcut(made, at, relative_of(made, at), 1, made_uniform(made, -1.5f, 1.5f),
+                                 any_activation(made));
     default:
         return any_convolution(made, at);
     }

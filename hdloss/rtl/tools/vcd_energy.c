@@ -1,12 +1,13 @@
-/* Energy of every clock cycle of a gate-level simulation: reads a VCD from standard input, multiplies each transition by
- * the energy of its net, and writes one row of doubles a cycle.
+/* Energy of every clock cycle of a gate-level simulation: reads a VCD from standard input, multiplies each
+ * transition by the energy of its net, and writes one row of doubles a cycle.
  *
  *   vcd_energy ENERGIES PERIOD_PS OUT [TRANSITIONS] < dump.vcd
  *
- * ENERGIES: first line "parts K names...", then "net index rise_1 .. rise_K fall_1 .. fall_K" (pJ) a line. A net's energies
- * apply wherever its name occurs in the dump, whatever the scope; aliases of one signal add up. OUT: native doubles,
- * K parts, then the energy of settled changes alone (what a simulation without delays would see), then transitions. TRANSITIONS:
- * "net index count" a line for every net of ENERGIES, over the whole dump. */
+ * ENERGIES: first line "parts K names...", then "net index rise_1 .. rise_K fall_1 .. fall_K" (pJ) a line. A
+ * net's energies apply wherever its name occurs in the dump, whatever the scope; aliases of one signal add
+ * up. OUT: native doubles, K parts, then the energy of settled changes alone (what a simulation without
+ * delays would see), then transitions. TRANSITIONS: "net index count" a line for every net of ENERGIES, over
+ * the whole dump. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,14 +77,16 @@ static void read_energies(const char *path) {
     FILE *f = fopen(path, "r");
     if (!f) die("cannot read", path);
     static char line[LINE];
-    if (!fgets(line, sizeof line, f) || sscanf(line, "parts %d", &parts) != 1 || parts < 1 || parts > MAX_PARTS)
+    if (!fgets(line, sizeof line, f) || sscanf(line, "parts %d", &parts) != 1 || parts < 1 ||
+        parts > MAX_PARTS)
         die("the first line is not \"parts K ...\"", path);
     while (fgets(line, sizeof line, f)) {
         if (net_count == net_room) nets = grow(nets, &net_room, sizeof *nets);
         net_energy *n = &nets[net_count++];
         n->transitions = 0;
         int used;
-        if (sscanf(line, "%63s %d%n", n->name, &n->index, &used) != 2) die("a line without a net and its index", path);
+        if (sscanf(line, "%63s %d%n", n->name, &n->index, &used) != 2)
+            die("a line without a net and its index", path);
         char *at = line + used, *end;
         for (int edge = 0; edge < 2; edge++)
             for (int k = 0; k < parts; k++) {
@@ -112,7 +115,8 @@ static const net_energy *find_net(const char *name, int index) {
     return NULL;
 }
 
-/* The declared variable of that identifier, made when missing and width > 0; NULL when missing and width is 0. */
+/* The declared variable of that identifier, made when missing and width > 0; NULL when missing and width is
+ * 0. */
 static variable *find_variable(const char *identifier, int width) {
     if (variable_hash_size < 4 * (variable_count + 1)) {
         free(variable_hash);
@@ -127,7 +131,8 @@ static variable *find_variable(const char *identifier, int width) {
     }
     size_t h = hash_of(identifier, 0) % variable_hash_size;
     for (; variable_hash[h]; h = (h + 1) % variable_hash_size)
-        if (strcmp(variables[variable_hash[h] - 1].identifier, identifier) == 0) return &variables[variable_hash[h] - 1];
+        if (strcmp(variables[variable_hash[h] - 1].identifier, identifier) == 0)
+            return &variables[variable_hash[h] - 1];
     if (!width) return NULL;
     if (variable_count == variable_room) variables = grow(variables, &variable_room, sizeof *variables);
     variable *v = &variables[variable_count++];
@@ -213,7 +218,8 @@ static void write_transitions(const char *path) {
         nets[declarations[i].net].transitions += bits[declarations[i].bit].transitions;
     FILE *f = fopen(path, "w");
     if (!f) die("cannot write", path);
-    for (size_t i = 0; i < net_count; i++) fprintf(f, "%s %d %lld\n", nets[i].name, nets[i].index, nets[i].transitions);
+    for (size_t i = 0; i < net_count; i++)
+        fprintf(f, "%s %d %lld\n", nets[i].name, nets[i].index, nets[i].transitions);
     if (fclose(f)) die("writing failed", path);
 }
 
