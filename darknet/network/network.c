@@ -187,10 +187,23 @@ static bool fail_with(const diagnostics *d, error *e) {
     return error_set(e, "out of memory");
 }
 
+/* The losses of a network that trains share one truth, of as many values as the network has outputs. */
+static void check_losses(const network *net, diagnostics *d) {
+    const layer *answer = network_output_layer(net);
+    for (int i = 0; i < net->layer_count; i++) {
+        const layer *l = &net->layers[i];
+        if (!l->is_loss || tensor_size(l->out) == tensor_size(answer->out)) continue;
+        diagnostics_error(
+            d, "%s:%d: layer %d is a loss of %zu values, but layer %d, the network's answer, has %zu",
+            cfg_path(net->source), l->line, i, tensor_size(l->out), answer->index, tensor_size(answer->out));
+    }
+}
+
 static bool build(network *net, const network_settings *settings, diagnostics *d, error *e) {
     if (!apply_overrides(net->source, settings) || !append_implied(net, net->source))
         return error_set(e, "%s: out of memory", cfg_path(net->source));
     parse_all(net, d);
+    if (net->training && !diagnostics_error_count(d)) check_losses(net, d);
     if (diagnostics_error_count(d)) return fail_with(d, e);
     if (settings->has_seed) net->options.seed = settings->seed;
     int default_batch = net->training ? net->options.batch / net->options.subdivisions : 1;

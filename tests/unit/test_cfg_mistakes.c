@@ -134,6 +134,14 @@ static void shapes_that_do_not_fit_name_both_layers(void **state) {
     assert_true(named >= 9);
 }
 
+static void losses_share_one_truth(void **state) {
+    (void)state;
+    refuse("[net]\ninputs=6\n[connected]\noutput=4\n[softmax]\n[connected]\noutput=3\n[softmax]\n");
+    static const char *const sentences[] = {
+        ":5: layer 1 is a loss of 4 values, but layer 3, the network's answer, has 3", NULL};
+    expect_all(sentences);
+}
+
 static void the_first_section_is_net(void **state) {
     (void)state;
     refuse("[nett]\nheight=4\nwidth=four\nchannels=1\n[avgpol]\n");
@@ -186,6 +194,7 @@ static int tear_down(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_cfg_full_of_mistakes), cmocka_unit_test(shapes_that_do_not_fit_name_both_layers),
-        cmocka_unit_test(the_first_section_is_net), cmocka_unit_test(a_data_file_full_of_mistakes)};
+        cmocka_unit_test(losses_share_one_truth), cmocka_unit_test(the_first_section_is_net),
+        cmocka_unit_test(a_data_file_full_of_mistakes)};
     return cmocka_run_group_tests(tests, NULL, tear_down);
 }
