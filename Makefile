@@ -33,7 +33,7 @@ ifeq ($(FLAGS_$(config)),)
 $(error config=$(config) is none of release debug asan tsan coverage fuzz)
 endif
 CFLAGS_ALL := $(COMMON) $(FLAGS_$(config)) $(CFLAGS)
-LIBS       := -lopenblas -lz -ljansson -lyaml -lpthread -lm
+LIBS       := -lopenblas -ljpeg -lz -ljansson -lyaml -lpthread -lm
 
 # Files named *.isa.c are compiled once per instruction-set level, see darknet/core/isa.h and hdloss/words/isa.h.
 MACHINE := $(shell $(CC) -dumpmachine)

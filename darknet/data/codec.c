@@ -1,7 +1,7 @@
-/* stb_image (https://github.com/nothings/stb), as Debian's libstb-dev installs it: JPEG, PNG and BMP, from
- * memory. The formats that it reads without a signature to go by (TGA), or that are no photographs, are left
- * out. No single allocation exceeds a bound, whatever a file claims. Its warnings are its own, hence the
- * pragmas. */
+/* stb_image (https://github.com/nothings/stb), as Debian's libstb-dev installs it: PNG and BMP, from memory.
+ * Its JPEG reader trusts damaged files (2.27 reads past its tables), hence jpeg.c; the formats that it reads
+ * without a signature to go by (TGA), or that are no photographs, are left out, too. No single allocation
+ * exceeds a bound, whatever a file claims. Its warnings are its own, hence the pragmas. */
 #include "data/codec.h"
 
 #include <stdlib.h>
@@ -43,7 +43,6 @@ static void *copy_bytes(void *to, const void *from, size_t bytes) {
 #define STBI_REALLOC(pointer, bytes) bounded_reallocate(pointer, bytes)
 #define STBI_FREE(pointer) free(pointer)
 #define STBI_ASSERT(condition) ((void)0)
-#define STBI_ONLY_JPEG
 #define STBI_ONLY_PNG
 #define STBI_ONLY_BMP
 #define STBI_NO_STDIO

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The size of a JPEG, PNG or BMP from its header; false and a reason when it is none of them. */
+/* The size of a PNG or BMP from its header; false and a reason when it is none of them. */
 bool codec_size(const uint8_t *bytes, size_t count, int *width, int *height, const char **reason);
 
 /* Its pixels, [height][width][channels], freed with free(); NULL and a reason when they cannot be decoded. */

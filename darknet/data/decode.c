@@ -1,17 +1,16 @@
-/* Decoding: stb_image for JPEG, PNG and BMP from memory, a reader of our own for binary PPM and PGM
- * (stb_image takes a truncated one for whole). Headers are checked before anything of their size is
- * allocated. */
+/* Decoding: libjpeg-turbo for JPEG (jpeg.c), stb_image for PNG and BMP (codec.c), a reader of our own for
+ * binary PPM and PGM (stb_image takes a truncated one for whole). Headers are checked before anything of
+ * their size is allocated. */
 #include "data/decode.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/file.h"
 #include "data/codec.h"
-#include "data/jpeg_check.h"
+#include "data/jpeg.h"
 
-static bool check_size(const char *name, size_t width, size_t height, error *e) {
+bool decode_check_size(const char *name, size_t width, size_t height, error *e) {
     if (width == 0 || height == 0)
         return error_set(e, "%s: an image of %zu x %zu pixels", name, width, height);
     if (width > IMAGE_PIXELS_LIMIT || height > IMAGE_PIXELS_LIMIT / width)
@@ -40,10 +39,6 @@ static bool pnm_number(pnm_reader *r, size_t *value) {
     return r->at > first;
 }
 
-static uint8_t luminance(const uint8_t *rgb) {
-    return (uint8_t)((rgb[0] * 77 + rgb[1] * 150 + rgb[2] * 29) >> 8);
-}
-
 static void convert_pixels(const uint8_t *from, int from_channels, size_t pixels, size_t most, uint8_t *to,
                            int channels) {
     for (size_t i = 0; i < pixels; i++, from += from_channels, to += channels) {
@@ -57,7 +52,7 @@ static void convert_pixels(const uint8_t *from, int from_channels, size_t pixels
         else if (channels == 3)
             memset(to, scaled[0], 3);
         else
-            to[0] = luminance(scaled);
+            to[0] = decode_luminance(scaled);
     }
 }
 
@@ -71,7 +66,7 @@ static uint8_t *decode_pnm(const uint8_t *bytes, size_t count, const char *name,
                   bytes[1]);
         return NULL;
     }
-    if (!check_size(name, w, h, e)) return NULL;
+    if (!decode_check_size(name, w, h, e)) return NULL;
     r.at++; /* the one blank behind the header */
     size_t wanted = w * h * (size_t)file_channels, left = r.at < count ? count - r.at : 0;
     if (left < wanted) {
@@ -90,7 +85,7 @@ static uint8_t *decode_pnm(const uint8_t *bytes, size_t count, const char *name,
     return pixels;
 }
 
-/* ---- the others ---- */
+/* ---- BMP and PNG ---- */
 
 static size_t little_endian(const uint8_t *bytes, size_t count) {
     size_t value = 0;
@@ -113,17 +108,10 @@ static const char *check_bmp(const uint8_t *bytes, size_t count) {
     return row > 0 && height > (count > begin ? count - begin : 0) / row ? truncated : NULL;
 }
 
-/* stb_image fills what is missing from a JPEG or a BMP; here a file that ends early is no image. A JPEG
- * begins with fill bytes at most. NULL when the file is sound. */
-static const char *check_structure(const uint8_t *bytes, size_t count) {
-    if (bytes[0] == 0xFF) return jpeg_check(bytes, count);
-    if (bytes[0] == 'B' && bytes[1] == 'M') return check_bmp(bytes, count);
-    return NULL;
-}
-
 static uint8_t *decode_other(const uint8_t *bytes, size_t count, const char *name, int channels, int *width,
                              int *height, error *e) {
-    const char *reason = check_structure(bytes, count);
+    /* stb_image fills what is missing from a BMP; here a file that ends early is no image. */
+    const char *reason = bytes[0] == 'B' && bytes[1] == 'M' ? check_bmp(bytes, count) : NULL;
     if (reason) {
         error_set(e, "%s: %s (%zu bytes)", name, reason, count);
         return NULL;
@@ -133,7 +121,7 @@ static uint8_t *decode_other(const uint8_t *bytes, size_t count, const char *nam
                   reason);
         return NULL;
     }
-    if (!check_size(name, (size_t)*width, (size_t)*height, e)) return NULL;
+    if (!decode_check_size(name, (size_t)*width, (size_t)*height, e)) return NULL;
     uint8_t *pixels = codec_decode(bytes, count, channels, width, height, &reason);
     if (!pixels) error_set(e, "%s: damaged image: %s", name, reason);
     return pixels;
@@ -156,6 +144,7 @@ uint8_t *decode_image(const void *bytes, size_t count, const char *name, int cha
     }
     if (head[0] == 'P' && (head[1] == '5' || head[1] == '6'))
         return decode_pnm(head, count, name, channels, width, height, e);
+    if (head[0] == 0xFF && head[1] == 0xD8) return jpeg_decode(head, count, name, channels, width, height, e);
     return decode_other(head, count, name, channels, width, height, e);
 }
 

@@ -13,7 +13,7 @@ cc=${CC:-gcc}
 # shellcheck disable=SC2086
 good $cc $flags -o shared "$ROOT/tests/cli/client.c" -L"$libraries" -Wl,-rpath,"$libraries" -ldarknet -lm
 # shellcheck disable=SC2086
-good $cc $flags -fopenmp -o static "$ROOT/tests/cli/client.c" "$libraries/libdarknet.a" -lopenblas -lz -ljansson -lpthread -lm
+good $cc $flags -fopenmp -o static "$ROOT/tests/cli/client.c" "$libraries/libdarknet.a" -lopenblas -ljpeg -lz -ljansson -lpthread -lm
 
 image=$(sed -n 3p valid.list)
 good "$DARKNET" classifier predict list.data colour.cfg backup-list/colour.weights "$image" -t 4
