@@ -265,7 +265,7 @@ def made_by(steps, places):
     return lines
 
 
-def page(rows, steps, places, figures):
+def page(rows, steps, places, figures, study):
     text = ["# Results on CIFAR-100", "",
             "Written by `scripts/reproduce` from the weights in `results/weights`; nothing here is typed by hand. Accuracy is that",
             "of the very integer network whose energy stands beside it, on all 10,000 test images. 1x is the baseline's words in",
@@ -279,13 +279,15 @@ def page(rows, steps, places, figures):
             "traced ratio is the one to quote.", ""]
     for array in ARRAYS:
         text += ["## %s" % array, ""] + markdown_table(rows, array) + [""]
+    text += study
     text += ["## How each was made", "", "`scripts/reproduce STEP` makes one; settings and logs are in `results/logs`.", ""]
     text += made_by(steps, places) + ["", "## Figures", ""]
     text += ["![%s](../results/figures/%s)" % (name[:-4], name) for name in figures]
     return "\n".join(text) + "\n"
 
 
-def write(steps, networks, data, places):
+def write(steps, networks, data, places, study=()):
+    """study: lines of the page on the ways of training."""
     scratch = tempfile.mkdtemp()
     try:
         rows, reports = measure(steps, networks, data, places, scratch)
@@ -299,5 +301,5 @@ def write(steps, networks, data, places):
     write_csv(os.path.join(places.results, "layers.csv"), ["step", "layer", "flips_per_image", "energy_pj"], layers)
     figures = draw_all(rows, reports, steps, places)
     target = os.path.join("docs", "results.md") if places.results == "results" else os.path.join(places.results, "results.md")
-    runs.write_whole(target, page(rows, steps, places, figures))
+    runs.write_whole(target, page(rows, steps, places, figures, list(study)))
     print("%s, %s" % (os.path.join(places.results, "results.csv"), target))

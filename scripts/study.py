@@ -1,0 +1,135 @@
+"""The study of scripts/reproduce: ways of training for few flips, compared on the light network with one budget and three seeds.
+
+Every run fine-tunes the light baseline for as many epochs at the same rates, taught by it; only [hdloss] differs. Where the words
+are not rounded in training, the outcome is also rounded afterwards (`darknet hd round`), to see whether the two add up. Weights
+stay in the work directory; results/study.csv keeps a row a network and is made anew from them. Rows whose weights are not there
+are taken over from the file, so that a study may be made in parts.
+"""
+import csv
+import os
+import shutil
+import statistics
+import tempfile
+
+import reproduction_report as report
+import training_runs as runs
+
+EPOCHS, SEEDS, NETWORK = 2, (1, 2, 3), "light"
+ROUNDING = ["-drop", ".5"]
+ORDERS = {"reorder_every": "1"}
+WORDS = dict(ORDERS, **{"lambda": "0", "trellis_every": "8", "ramp_epochs": "1"})
+
+
+def loss(surrogate, weight, **more):
+    return dict(ORDERS, **dict({"surrogate": surrogate, "lambda": "%g" % weight, "ramp_epochs": "1"}, **more))
+
+
+# name: [hdloss] keys; None: no such section.
+WAYS = {
+    "none": None,
+    "expected-1": loss("expected", 1),
+    "expected-4": loss("expected", 4),
+    "expected-4-order-fixed": loss("expected", 4, reorder_every="0"),
+    "linear-1": loss("linear", 1),
+    "linear-4": loss("linear", 4),
+    "words-10": dict(WORDS, train_mu="10"),
+    "words-3": dict(WORDS, train_mu="3"),
+    "words-3-order-fixed": dict(WORDS, train_mu="3", reorder_every="0"),
+    "words-3-expected-1": dict(WORDS, train_mu="3", **{"lambda": "1"}),
+}
+COLUMNS = ["way", "rounded_after", "seed", "int8_top1", "points", "flips_ratio", "energy_ratio", "traced_energy_ratio",
+           "energy_table"]
+
+
+def is_rounded_in_training(way):
+    return "train_mu" in (WAYS[way] or {})
+
+
+def directory_of(places, way, seed):
+    return os.path.join(places.work, "study", "%s-seed%d" % (way, seed))
+
+
+def run_of(places, way, seed, data, cfg, fine_tuning, baseline):
+    text = runs.edited_cfg(runs.read_text(cfg), "net", fine_tuning)
+    if WAYS[way]:
+        text = runs.edited_cfg(text, "hdloss", WAYS[way])
+    return runs.Run(directory_of(places, way, seed), os.path.basename(cfg)[:-len(".cfg")], data, text, EPOCHS, seed, baseline,
+                    extra=["-teacher", baseline, "-distill", ".5"])
+
+
+def train(places, data, cfg, fine_tuning, baseline, output):
+    """Whatever is not there yet, seed by seed, so that a study that is stopped has whole seeds."""
+    for seed in SEEDS:
+        for way in WAYS:
+            run = run_of(places, way, seed, data, cfg, fine_tuning, baseline)
+            print("%s (%s)" % (run.directory, "complete" if run.complete() else "training"), flush=True)
+            run.train(output)
+            rounded = os.path.join(run.directory, "rounded.weights")
+            if not is_rounded_in_training(way) and not os.path.exists(rounded + ".done"):
+                runs.run_darknet(["hd", "round", cfg, run.path(".weights"), rounded, "-data", data] + ROUNDING, output)
+                runs.write_whole(rounded + ".done", "")
+
+
+def measured(way, after, seed, weights, data, cfg, base, scratch):
+    top1 = report.report_of(["classifier", "valid", data, cfg, weights, "-int8"], scratch)["top1"]
+    now = report.energy_on(report.MAIN_ARRAY, cfg, weights, data, False, scratch)
+    row = report.row_of(way, {"network": NETWORK, "method": way}, cfg, report.MAIN_ARRAY, top1, base[1], now)
+    return dict(row, way=way, rounded_after=after, seed=seed, points="%+.2f" % (100 * (top1 - base[0])))
+
+
+def measure(places, data, cfg, baseline):
+    """One row a network that is there, the others' from the file."""
+    path = os.path.join(places.results, "study.csv")
+    kept = {(r["way"], r["rounded_after"], r["seed"]): r for r in (runs.log_rows(path) if os.path.exists(path) else [])}
+    scratch = tempfile.mkdtemp()
+    try:
+        base = (report.report_of(["classifier", "valid", data, cfg, baseline, "-int8"], scratch)["top1"],
+                report.energy_on(report.MAIN_ARRAY, cfg, baseline, data, True, scratch))
+        rows = []
+        for way in WAYS:
+            for after in ("no",) if is_rounded_in_training(way) else ("no", "yes"):
+                for seed in SEEDS:
+                    name = "rounded" if after == "yes" else os.path.basename(cfg)[:-len(".cfg")]
+                    weights = os.path.join(directory_of(places, way, seed), name + ".weights")
+                    key = (way, after, str(seed))
+                    if os.path.exists(weights):
+                        print("measuring %s" % weights, flush=True)
+                        rows.append(measured(way, after, seed, weights, data, cfg, base, scratch))
+                    elif key in kept:
+                        rows.append(kept[key])
+    finally:
+        shutil.rmtree(scratch)
+    return rows
+
+
+def write(places, data, cfg, baseline):
+    rows = measure(places, data, cfg, baseline)
+    if rows:
+        report.write_csv(os.path.join(places.results, "study.csv"), COLUMNS, rows)
+
+
+def spread(rows, column):
+    values = [float(r[column]) for r in rows]
+    return statistics.mean(values), (max(values) - min(values)) / 2
+
+
+def section(places):
+    """The page's part, from results/study.csv; nothing where there is none."""
+    path = os.path.join(places.results, "study.csv")
+    rows = runs.log_rows(path) if os.path.exists(path) else []
+    if not rows:
+        return []
+    text = ["## Ways of training, compared", "",
+            "The light network, fine-tuned for %d epochs at the same rates and taught by its baseline; means and half the range over"
+            % EPOCHS, "the seeds. `words-M`: trellis-rounded words in the forward pass, `train_mu=M`; `expected-L`, `linear-L`: the",
+            "surrogate's loss, lambda L; *rounded after*: `darknet hd round %s` of the outcome. `scripts/reproduce study`"
+            % " ".join(ROUNDING), "makes it, [study.csv](../results/study.csv) has every run.", "",
+            "| way | rounded after | seeds | points | fewer flips | less energy, traced |", "| --- | --- | --- | --- | --- | --- |"]
+    for way in WAYS:
+        for after in ("no", "yes"):
+            own = [r for r in rows if r["way"] == way and r["rounded_after"] == after]
+            if own:
+                text.append("| `%s` | %s | %d | %+.2f ± %.2f | %.2fx ± %.2f | %.2fx ± %.2f |" % (
+                    (way, after, len(own)) + spread(own, "points") + spread(own, "flips_ratio")
+                    + spread(own, "traced_energy_ratio")))
+    return text + [""]
