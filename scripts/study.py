@@ -34,6 +34,8 @@ WAYS = {
     "linear-4": loss("linear", 4),
     "words-10": dict(WORDS, train_mu="10"),
     "words-3": dict(WORDS, train_mu="3"),
+    "words-6-gradient": dict(WORDS, train_mu="6", importance="gradient"),
+    "words-3-gradient": dict(WORDS, train_mu="3", importance="gradient"),
     "words-3-order-fixed": dict(WORDS, train_mu="3", reorder_every="0"),
     "words-3-expected-1": dict(WORDS, train_mu="3", **{"lambda": "1"}),
 }

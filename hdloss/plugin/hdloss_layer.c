@@ -70,6 +70,8 @@ static int read_choice(option_reader *r, const char *key, const char *const *nam
 static const char *const reorder_names[] = {"none", "direct", "segment", "both",
                                             NULL}; /* in the order of reorder_method */
 static const char *const cost_names[] = {"flips", "energy", NULL};
+static const char *const importance_names[] = {"signal", "gradient",
+                                               NULL}; /* in the order of word_importance */
 static const char *const surrogate_names[] = {"expected", "linear", NULL}; /* in the order of hd_surrogate */
 
 static void read_settings(hdloss_settings *s, option_reader *r) {
@@ -83,6 +85,7 @@ static void read_settings(hdloss_settings *s, option_reader *r) {
     s->reorder = (reorder_method)read_choice(r, "reorder", reorder_names, REORDER_BOTH);
     s->reorder_every = (int)read_number(r, "reorder_every", 0, 0, 1e6);
     s->train_mu = read_number(r, "train_mu", 0.0, 0.0, 1e12);
+    s->importance = (word_importance)read_choice(r, "importance", importance_names, IMPORTANCE_SIGNAL);
     s->trellis_every = (int)read_number(r, "trellis_every", 8.0, 1.0, 1e6);
     s->pull = read_number(r, "pull", 0.0, 0.0, 1e6);
     s->round_mu = read_number(r, "round_mu", 0.0, 0.0, 1e12);
@@ -133,7 +136,8 @@ static bool build(hdloss_layer *own, network *net, error *e) {
             return from_hd(&h, e);
     }
     if (own->settings.train_mu > 0.0 &&
-        !(own->trained = trained_words_create(&own->streams, own->settings.by_energy, e)))
+        !(own->trained = trained_words_create(&own->streams, own->settings.by_energy,
+                                              own->settings.importance == IMPORTANCE_GRADIENT, e)))
         return false;
     own->built = true;
     return true;
@@ -159,6 +163,7 @@ static bool refresh_words(hdloss_layer *own, const network *net, size_t images, 
     const hdloss_settings *s = &own->settings;
     trained_words *t = own->trained;
     bool first = t->age < 0;
+    trained_words_watch(t);
     if (!first && s->pull > 0.0) trained_words_pull(t, s->pull, images);
     if (!first && ++t->age < s->trellis_every) return true;
     own->mu = mu_now(s, epoch);

@@ -160,6 +160,7 @@ bool sidecar_read(const char *weights_path, hd_stream *stream, bool *found, erro
 
 /* ---- hdloss_layer.c: the [hdloss] layer ---- */
 /* What the checkpoint hook writes beside a checkpoint. */
+typedef enum word_importance { IMPORTANCE_SIGNAL, IMPORTANCE_GRADIENT } word_importance;
 typedef enum reorder_method { REORDER_NONE, REORDER_DIRECT, REORDER_SEGMENT, REORDER_BOTH } reorder_method;
 
 typedef struct hdloss_settings {
@@ -173,9 +174,10 @@ typedef struct hdloss_settings {
     int round_every;   /* in every so manieth epoch, and at the end */
     double
         train_mu; /* the forward pass uses trellis-rounded words, see trained_words.h; 0: the float weights */
-    int trellis_every;     /* new words every so many updates */
-    double pull;           /* of the float weights towards their words */
-    char accelerator[256]; /* "" the default */
+    word_importance importance; /* of the errors of such words */
+    int trellis_every;          /* new words every so many updates */
+    double pull;                /* of the float weights towards their words */
+    char accelerator[256];      /* "" the default */
 } hdloss_settings;
 
 void hdloss_layer_type_fill(plugin *p, darknet_layer_type *type);

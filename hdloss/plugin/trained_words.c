@@ -4,7 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool fill(trained_layer *l, const weight_stream *w, const hd_energy_table *table, error *e) {
+enum { GRADIENTS_NEEDED = 16 };
+
+static bool fill(trained_layer *l, const weight_stream *w, const hd_energy_table *table, bool by_gradients,
+                 error *e) {
     hd_error h = {0};
     *l = (trained_layer){.layer = w->layer,
                          .plan = (hd_plan *)&w->plan,
@@ -15,6 +18,11 @@ static bool fill(trained_layer *l, const weight_stream *w, const hd_energy_table
                          .scales = malloc(w->shape.filters * sizeof *l->scales),
                          .errors = malloc(w->plan.weights * sizeof *l->errors)};
     if (!l->words || !l->scales || !l->errors) return error_set(e, "out of memory");
+    if (by_gradients) {
+        l->importance = malloc(w->plan.weights * sizeof *l->importance);
+        if (!l->importance || !gradient_importance_create(&l->gradients, l->filters, l->filter_weights))
+            return error_set(e, "out of memory");
+    }
     return hd_bit_costs(table, &w->plan, l->bit_costs, &h) || from_hd(&h, e);
 }
 
@@ -25,18 +33,20 @@ static double random_cost(const trained_layer *l) {
     return cost / 2.0 * (double)l->plan->weights;
 }
 
-trained_words *trained_words_create(const weight_streams *streams, bool by_energy, error *e) {
+trained_words *trained_words_create(const weight_streams *streams, bool by_energy, bool by_gradients,
+                                    error *e) {
     trained_words *t = calloc(1, sizeof *t);
     if (t) t->layers = calloc(streams->count ? streams->count : 1, sizeof *t->layers);
     bool good = t && t->layers ? true : error_set(e, "out of memory");
     for (size_t i = 0; good && i < streams->count; i++) {
         if (!(streams->items[i].emphasis > 0.0)) continue;
         trained_layer *l = &t->layers[t->count++];
-        good = fill(l, &streams->items[i], by_energy ? &streams->model.table : NULL, e);
+        good = fill(l, &streams->items[i], by_energy ? &streams->model.table : NULL, by_gradients, e);
         if (good) t->random_cost += random_cost(l) * (double)l->plan->image_passes;
     }
     if (good) {
         t->age = -1;
+        t->by_gradients = by_gradients;
         return t;
     }
     trained_words_destroy(t);
@@ -49,6 +59,8 @@ void trained_words_destroy(trained_words *t) {
         free(t->layers[i].words);
         free(t->layers[i].scales);
         free(t->layers[i].errors);
+        free(t->layers[i].importance);
+        gradient_importance_free(&t->layers[i].gradients);
     }
     free(t->layers);
     free(t);
@@ -68,6 +80,16 @@ bool trained_words_attach(trained_words *t, error *e) {
     return true;
 }
 
+void trained_words_watch(trained_words *t) {
+    if (!t->by_gradients) return;
+    for (size_t i = 0; i < t->count; i++) {
+        darknet_parameter w;
+        (void)layer_get_parameter(t->layers[i].layer, "weights", &w);
+        if (w.gradient) gradient_importance_add(&t->layers[i].gradients, w.gradient);
+    }
+    t->gradients_seen++;
+}
+
 void trained_words_pull(const trained_words *t, double pull, size_t images) {
     float factor = (float)(pull * (double)images);
     for (size_t i = 0; i < t->count; i++) {
@@ -80,11 +102,11 @@ void trained_words_pull(const trained_words *t, double pull, size_t images) {
 }
 
 /* ---- new words ---- */
-static double signal_of(const trained_layer *l, const float *weights) {
+static double signal_of(const trained_layer *l, const float *weights, const float *importance) {
     double sum = 0.0;
     for (size_t k = 0; k < l->plan->weights; k++) {
         double x = (double)weights[k] / (double)l->scales[k / l->filter_weights];
-        sum += x * x;
+        sum += x * x * (importance ? (double)importance[k] : 1.0);
     }
     return sum;
 }
@@ -105,33 +127,62 @@ static void note_errors(trained_layer *l, const float *weights) {
     for (size_t k = 0; k < l->plan->weights; k++) l->errors[k] -= weights[k];
 }
 
-static bool solve_layer(const trained_words *t, trained_layer *l, double mu, bool reorder, int threads,
+/* Scales, importances and signals of the present weights. by_gradients: in, whether they are wanted; out,
+ * whether every layer has them. */
+static bool survey(trained_words *t, bool *by_gradients, error *e) {
+    for (size_t i = 0; i < t->count; i++) {
+        trained_layer *l = &t->layers[i];
+        darknet_parameter w;
+        hd_error h = {0};
+        (void)layer_get_parameter(l->layer, "weights", &w);
+        if (!hd_quantise(w.values, l->filters, l->filter_weights, l->plan->accelerator.weight_bits, l->words,
+                         l->scales, &h))
+            return from_hd(&h, e);
+        *by_gradients =
+            *by_gradients && gradient_importance_of_words(&l->gradients, l->scales, l->importance);
+        l->signal = signal_of(l, w.values, *by_gradients ? l->importance : NULL);
+    }
+    return true;
+}
+
+static bool solve_layer(trained_layer *l, double mu, const float *importance, bool reorder, int threads,
                         error *e) {
     darknet_parameter w;
     hd_error h = {0};
     (void)layer_get_parameter(l->layer, "weights", &w);
-    if (!hd_quantise(w.values, l->filters, l->filter_weights, l->plan->accelerator.weight_bits, l->words,
-                     l->scales, &h))
-        return from_hd(&h, e);
-    double signal = signal_of(l, w.values);
-    if (!(signal > 0.0)) {
-        note_errors(l, w.values);
-        return true;
-    }
     double passes = (double)l->plan->image_passes * l->emphasis;
-    double own_mu = mu * t->random_cost / ((double)t->count * passes * signal);
-    hd_round_layer r = {
-        .plan = l->plan, .weights = w.values, .scales = l->scales, .emphasis = 1.0, .words = l->words};
+    hd_round_layer r = {.plan = l->plan,
+                        .weights = w.values,
+                        .scales = l->scales,
+                        .importance = importance,
+                        .emphasis = 1.0,
+                        .words = l->words};
     memcpy(r.bit_costs, l->bit_costs, sizeof r.bit_costs);
-    if (reorder && !reorder_layer(&r, own_mu, threads, &h)) return from_hd(&h, e);
-    if (!hd_round_trellis(&r, 1, own_mu, threads, &h)) return from_hd(&h, e);
-    note_errors(l, w.values);
-    return true;
+    if (reorder && !reorder_layer(&r, mu / passes, threads, &h)) return from_hd(&h, e);
+    return hd_round_trellis(&r, 1, mu / passes, threads, &h) || from_hd(&h, e);
 }
 
 bool trained_words_solve(trained_words *t, double mu, bool reorder, int threads, error *e) {
-    for (size_t i = 0; i < t->count; i++)
-        if (!solve_layer(t, &t->layers[i], mu, reorder, threads, e)) return false;
+    bool by_gradients = t->by_gradients && t->gradients_seen >= GRADIENTS_NEEDED;
+    if (!survey(t, &by_gradients, e)) return false;
+    double signal = 0.0;
+    for (size_t i = 0; i < t->count; i++) {
+        trained_layer *l = &t->layers[i];
+        darknet_parameter w;
+        (void)layer_get_parameter(l->layer, "weights", &w);
+        if (t->by_gradients && !by_gradients) l->signal = signal_of(l, w.values, NULL);
+        signal += l->signal;
+    }
+    for (size_t i = 0; i < t->count; i++) {
+        trained_layer *l = &t->layers[i];
+        darknet_parameter w;
+        (void)layer_get_parameter(l->layer, "weights", &w);
+        double share = by_gradients ? signal : (double)t->count * l->signal;
+        if (l->signal > 0.0 && !solve_layer(l, mu * t->random_cost / share,
+                                            by_gradients ? l->importance : NULL, reorder, threads, e))
+            return false;
+        note_errors(l, w.values);
+    }
     t->age = 0;
     return true;
 }
@@ -163,38 +214,47 @@ bool trained_words_give_orders(const trained_words *t, weight_streams *streams, 
 
 /* ---- state ---- */
 /* Each layer's arrays and their bytes. */
-static size_t arrays_of(const trained_layer *l, void *arrays[3], size_t bytes[3]) {
+enum { STATE_ARRAYS = 4 };
+
+static size_t arrays_of(const trained_layer *l, void *arrays[STATE_ARRAYS], size_t bytes[STATE_ARRAYS]) {
     arrays[0] = l->words, bytes[0] = l->plan->weights;
     arrays[1] = l->scales, bytes[1] = l->filters * sizeof *l->scales;
     arrays[2] = l->errors, bytes[2] = l->plan->weights * sizeof *l->errors;
-    return bytes[0] + bytes[1] + bytes[2];
+    arrays[3] = l->gradients.rows, bytes[3] = gradient_importance_bytes(&l->gradients);
+    return bytes[0] + bytes[1] + bytes[2] + bytes[3];
 }
 
 size_t trained_words_bytes(const trained_words *t) {
-    size_t total = sizeof t->age, bytes[3];
-    void *arrays[3];
+    size_t total = sizeof t->age + sizeof t->gradients_seen, bytes[STATE_ARRAYS];
+    void *arrays[STATE_ARRAYS];
     for (size_t i = 0; i < t->count; i++) total += arrays_of(&t->layers[i], arrays, bytes);
     return total;
 }
 
 void trained_words_save(const trained_words *t, char *to) {
-    size_t bytes[3];
-    void *arrays[3];
+    size_t bytes[STATE_ARRAYS];
+    void *arrays[STATE_ARRAYS];
     memcpy(to, &t->age, sizeof t->age);
     to += sizeof t->age;
+    memcpy(to, &t->gradients_seen, sizeof t->gradients_seen);
+    to += sizeof t->gradients_seen;
     for (size_t i = 0; i < t->count; i++) {
         (void)arrays_of(&t->layers[i], arrays, bytes);
-        for (int k = 0; k < 3; to += bytes[k++]) memcpy(to, arrays[k], bytes[k]);
+        for (int k = 0; k < STATE_ARRAYS; to += bytes[k++])
+            if (bytes[k]) memcpy(to, arrays[k], bytes[k]);
     }
 }
 
 void trained_words_load(trained_words *t, const char *from) {
-    size_t bytes[3];
-    void *arrays[3];
+    size_t bytes[STATE_ARRAYS];
+    void *arrays[STATE_ARRAYS];
     memcpy(&t->age, from, sizeof t->age);
     from += sizeof t->age;
+    memcpy(&t->gradients_seen, from, sizeof t->gradients_seen);
+    from += sizeof t->gradients_seen;
     for (size_t i = 0; i < t->count; i++) {
         (void)arrays_of(&t->layers[i], arrays, bytes);
-        for (int k = 0; k < 3; from += bytes[k++]) memcpy(arrays[k], from, bytes[k]);
+        for (int k = 0; k < STATE_ARRAYS; from += bytes[k++])
+            if (bytes[k]) memcpy(arrays[k], from, bytes[k]);
     }
 }

@@ -28,3 +28,13 @@ for file in keep.weights keep.stream keep_3.weights keep_3.stream; do same whole
 
 sed 's/^train_mu=3/train_mu=much/' words.cfg >bad.cfg
 bad train_mu train tiny.data bad.cfg
+
+# Errors weighed by the gradients seen: other words, and their averages are part of a run's state.
+sed 's/^train_mu=3/train_mu=3\nimportance=gradient/' keep.cfg >seen.cfg
+good train tiny.data seen.cfg -seed 1 -backup seen
+good train tiny.data seen.cfg -seed 1 -backup again -epochs 2
+good train tiny.data seen.cfg again/seen.backup -seed 1 -backup again
+for file in seen.weights seen.stream seen_3.weights seen_3.stream; do same seen/$file again/$file; done
+cmp -s seen/seen.stream whole/keep.stream && fail "importance=gradient changes nothing"
+sed 's/^train_mu=3/train_mu=3\nimportance=much/' words.cfg >bad.cfg
+bad importance train tiny.data bad.cfg
