@@ -36,10 +36,10 @@ static void print_usage(FILE *to) {
                       commands[i].summary);
     for (const plugin_command *c = plugin_commands(); c->name; c++)
         (void)fprintf(to, "  darknet hd %-20s %s\n", c->name, c->summary);
-    (void)fprintf(
-        to, "\n`darknet COMMAND --help` says more of each. With any of them:\n"
-            "  -max-memory SIZE         the most memory that a network may take: 800M, 2.5G (default: this "
-            "machine's)\n");
+    (void)fprintf(to, "\n`darknet COMMAND --help` says more of each. With any of them:\n"
+                      "  -max-memory SIZE         the most memory that network and data may take: 800M, 2.5G "
+                      "(default: this "
+                      "machine's)\n");
 }
 
 static bool is_help(const char *word) {

@@ -74,7 +74,7 @@ static int run(program *p, const arguments *a, const data_options *data) {
     error e = {0};
     evaluation result;
     dataset *d = dataset_open(data, option_given(a, "-test") ? DATA_TEST : DATA_VALID, net->options.channels,
-                              net->options.seed, &e);
+                              net->options.seed, network_memory_left(net, 0), &e);
     bool good = d && evaluate(p, a, net, d, top, &result, &e);
     const char *json = option_text(a, "-json");
     bool quiet = json && json[0] == '-' && json[1] == 0;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void *memory_allocate(size_t count, size_t bytes) {
     size_t total;
@@ -15,6 +16,11 @@ void *memory_allocate_zeroed(size_t count, size_t bytes) {
     void *pointer = memory_allocate(count, bytes);
     if (pointer) memset(pointer, 0, count * bytes);
     return pointer;
+}
+
+uint64_t memory_of_machine(void) {
+    long pages = sysconf(_SC_PHYS_PAGES), bytes = sysconf(_SC_PAGESIZE);
+    return pages > 0 && bytes > 0 ? (uint64_t)pages * (uint64_t)bytes : UINT64_MAX;
 }
 
 void memory_free(void *pointer) {

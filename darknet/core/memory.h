@@ -24,6 +24,9 @@ void *memory_allocate(size_t count, size_t bytes);
 /* The same, zero-filled. */
 void *memory_allocate_zeroed(size_t count, size_t bytes);
 
+/* Physical memory of the machine in bytes; what no machine has where that cannot be told. */
+uint64_t memory_of_machine(void);
+
 /* Accepts NULL. */
 void memory_free(void *pointer);
 

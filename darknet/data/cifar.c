@@ -3,6 +3,7 @@
  * other. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/file.h"
 #include "core/memory.h"
@@ -59,12 +60,16 @@ static bool take_records(dataset *d, const char *path, const uint8_t *bytes, siz
 
 bool cifar_read(dataset *d, const char *path, cifar_kind kind, error *e) {
     size_t bytes, record = (kind == CIFAR_100 ? 2 : 1) + 3 * PLANE;
+    struct stat status;
+    if (stat(path, &status) == 0 && !dataset_has_room(d, (uint64_t)status.st_size, path, e)) return false;
     uint8_t *file = file_read(path, FILE_BYTES_LIMIT, &bytes, e);
     if (!file) return false;
     size_t count = bytes / record, pixel_bytes = count * PLANE * (size_t)d->channels;
-    bool good = check_bytes(path, bytes, record, kind, e) && dataset_reserve(d, count, path, e);
+    bool good = check_bytes(path, bytes, record, kind, e) && dataset_has_room(d, pixel_bytes, path, e) &&
+                dataset_reserve(d, count, path, e);
     uint8_t *pixels = good && pixel_bytes ? malloc(pixel_bytes) : NULL;
     if (good && !pixels) (void)error_set(e, "%s: out of memory for %zu images", path, count);
+    if (pixels) d->bytes += pixel_bytes;
     good = pixels && dataset_own_block(d, pixels, path, e) &&
            take_records(d, path, file, count, kind, pixels, e);
     free(file);

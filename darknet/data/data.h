@@ -68,10 +68,14 @@ typedef enum data_part { DATA_TRAIN, DATA_HELD_OUT, DATA_VALID, DATA_TEST } data
  * have one. A grey image is repeated over 3 channels when the network wants 3.
  * CIFAR-100's fine labels are taken, or the coarse ones when there are 20 classes. Which images are held out
  * depends on the seed and their number alone; a smaller split is part of a larger one. A list's images are
- * sought from the working directory, beside the .data file, then beside the list. NULL and a sentence on
+ * sought from the working directory, beside the .data file, then beside the list. A part of more than
+ * most_bytes (0: the machine's memory) of pixels is an error as soon as that is known. NULL and a sentence on
  * error. */
-dataset *dataset_open(const data_options *options, data_part part, int channels, uint64_t seed, error *e);
+dataset *dataset_open(const data_options *options, data_part part, int channels, uint64_t seed,
+                      uint64_t most_bytes, error *e);
 void dataset_close(dataset *d);
+/* What it takes of memory; 0 for NULL. */
+uint64_t dataset_bytes(const dataset *d);
 size_t dataset_count(const dataset *d);
 int dataset_classes(const dataset *d);
 int dataset_label(const dataset *d, size_t i);

@@ -41,6 +41,18 @@ bool dataset_own_block(dataset *d, uint8_t *block, const char *name, error *e) {
     return true;
 }
 
+static uint64_t most_bytes_of(const dataset *d) {
+    return d->most_bytes ? d->most_bytes : memory_of_machine();
+}
+
+bool dataset_has_room(const dataset *d, uint64_t bytes, const char *name, error *e) {
+    uint64_t most = most_bytes_of(d), all;
+    if (!__builtin_add_overflow(d->bytes, bytes, &all) && all <= most) return true;
+    return error_set(e,
+                     "%s: wants %.2f MB of memory for images, more than the %.2f MB allowed beside the rest",
+                     name, (double)d->bytes / 1e6 + (double)bytes / 1e6, (double)most / 1e6);
+}
+
 /* ---- formats ---- */
 
 typedef enum file_format { FORMAT_LIST, FORMAT_CIFAR_10, FORMAT_CIFAR_100, FORMAT_IDX } file_format;
@@ -173,7 +185,8 @@ static bool open_part(dataset *d, const data_options *o, data_part part, uint64_
     return !training || !o->valid_split || split(d, o, part == DATA_HELD_OUT, seed, e);
 }
 
-dataset *dataset_open(const data_options *options, data_part part, int channels, uint64_t seed, error *e) {
+dataset *dataset_open(const data_options *options, data_part part, int channels, uint64_t seed,
+                      uint64_t most_bytes, error *e) {
     dataset *d = calloc(1, sizeof *d);
     if (!d) {
         error_set(e, "%s: out of memory", options->path);
@@ -181,6 +194,7 @@ dataset *dataset_open(const data_options *options, data_part part, int channels,
     }
     d->classes = options->classes;
     d->channels = channels;
+    d->most_bytes = most_bytes;
     if (open_part(d, options, part, seed, e)) return d;
     dataset_close(d);
     return NULL;
@@ -192,6 +206,10 @@ void dataset_close(dataset *d) {
     free(d->blocks);
     free(d->images);
     free(d);
+}
+
+uint64_t dataset_bytes(const dataset *d) {
+    return d ? d->bytes + d->capacity * sizeof *d->images : 0;
 }
 
 size_t dataset_count(const dataset *d) {

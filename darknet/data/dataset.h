@@ -16,6 +16,7 @@ struct dataset {
     int classes, channels;
     uint8_t **blocks; /* what the pixels lie in */
     size_t block_count, block_capacity;
+    uint64_t bytes, most_bytes; /* of pixels; most_bytes 0: the machine's */
 };
 
 /* Room for `more` images behind those there are. */
@@ -23,6 +24,9 @@ bool dataset_reserve(dataset *d, size_t more, const char *name, error *e);
 
 /* The block becomes the data set's, freed with free() when it closes, or at once when memory is out. */
 bool dataset_own_block(dataset *d, uint8_t *block, const char *name, error *e);
+
+/* Whether `bytes` more of pixels are within what is allowed; a sentence when they are not. */
+bool dataset_has_room(const dataset *d, uint64_t bytes, const char *name, error *e);
 
 /* One file of CIFAR records; `coarse` takes CIFAR-100's 20 coarse labels. */
 typedef enum cifar_kind { CIFAR_10, CIFAR_100 } cifar_kind;

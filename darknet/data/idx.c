@@ -93,14 +93,16 @@ static uint8_t *read_data(const idx_file *f, error *e) {
     return NULL;
 }
 
-/* Opens, checks the header, reads all. */
-static uint8_t *read_idx(const char *path, size_t dimensions, idx_file *f, error *e) {
+/* Opens, checks the header and that there is room for the data as the network wants them, reads all. */
+static uint8_t *read_idx(const dataset *d, const char *path, size_t dimensions, idx_file *f, error *e) {
     *f = (idx_file){.path = path, .stream = gzopen(path, "rb")};
     if (!f->stream) {
         error_set(e, "%s: cannot be opened: %s", path, errno ? strerror(errno) : "out of memory");
         return NULL;
     }
-    uint8_t *data = read_header(f, dimensions, e) ? read_data(f, e) : NULL;
+    bool good = read_header(f, dimensions, e) &&
+                dataset_has_room(d, (uint64_t)f->bytes * (uint64_t)d->channels, path, e);
+    uint8_t *data = good ? read_data(f, e) : NULL;
     (void)gzclose(f->stream);
     return data;
 }
@@ -140,14 +142,15 @@ static bool check_sizes(const idx_file *images, const idx_file *labels, error *e
 
 bool idx_read(dataset *d, const char *images_path, const char *labels_path, error *e) {
     idx_file images, labels;
-    uint8_t *label_bytes = read_idx(labels_path, 1, &labels, e);
-    uint8_t *pixels = label_bytes ? read_idx(images_path, 3, &images, e) : NULL;
+    uint8_t *label_bytes = read_idx(d, labels_path, 1, &labels, e);
+    uint8_t *pixels = label_bytes ? read_idx(d, images_path, 3, &images, e) : NULL;
     bool good = pixels && check_sizes(&images, &labels, e);
     if (good) {
         pixels = repeat_channels(pixels, images.bytes, (size_t)d->channels);
         good = pixels || error_set(e, "%s: out of memory", images_path);
     }
     if (good) {
+        d->bytes += (uint64_t)images.bytes * (uint64_t)d->channels;
         good = dataset_own_block(d, pixels, images_path, e) &&
                dataset_reserve(d, images.sizes[0], images_path, e) &&
                take_images(d, &images, pixels, label_bytes, labels_path, e);

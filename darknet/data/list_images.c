@@ -23,8 +23,9 @@ typedef struct decoding {
     int channels;
     stored_image *images;
     uint8_t **blocks;
-    atomic_size_t next, bytes;
-    size_t bytes_limit;
+    const dataset *set;
+    atomic_size_t next;
+    atomic_ullong bytes;
     pthread_mutex_t lock;
     size_t failed; /* the lowest entry that failed; list->count: none */
     error failure;
@@ -50,11 +51,8 @@ static bool decode_entry(decoding *w, size_t i, error *e) {
     if (!pixels) return false;
     w->blocks[i] = pixels;
     image->pixels = pixels;
-    size_t bytes = (size_t)image->width * (size_t)image->height * (size_t)w->channels;
-    if (atomic_fetch_add(&w->bytes, bytes) + bytes > w->bytes_limit)
-        return error_set(e, "%s: its decoded images are more than this machine's memory holds (%zu bytes)",
-                         w->list_path, w->bytes_limit);
-    return true;
+    uint64_t bytes = (uint64_t)image->width * (uint64_t)image->height * (uint64_t)w->channels;
+    return dataset_has_room(w->set, atomic_fetch_add(&w->bytes, bytes) + bytes, entry, e);
 }
 
 static void note_failure(decoding *w, size_t i, const error *e) {
@@ -90,11 +88,6 @@ static void decode_all(decoding *w) {
     for (int i = 0; i < started; i++) (void)pthread_join(threads[i], NULL);
 }
 
-static size_t memory_of_machine(void) {
-    long pages = sysconf(_SC_PHYS_PAGES), bytes = sysconf(_SC_PAGESIZE);
-    return pages > 0 && bytes > 0 ? (size_t)pages * (size_t)bytes : SIZE_MAX;
-}
-
 /* Decodes into arrays of its own and hands them over whole, or not at all. */
 static bool read_images(dataset *d, decoding *w, error *e) {
     size_t count = w->list->count;
@@ -107,6 +100,7 @@ static bool read_images(dataset *d, decoding *w, error *e) {
     bool good = w->failed == count || error_set(e, "%s", w->failure.message);
     for (size_t i = 0; i < count; i++)
         if (w->blocks[i] && !dataset_own_block(d, w->blocks[i], w->list_path, good ? e : NULL)) good = false;
+    d->bytes += atomic_load(&w->bytes);
     if (good) d->count += count;
     free(w->blocks);
     return good;
@@ -127,7 +121,7 @@ bool list_read(dataset *d, const char *list_path, const data_options *options, e
                       .list_path = list_path,
                       .data_path = options->path,
                       .channels = d->channels,
-                      .bytes_limit = memory_of_machine()};
+                      .set = d};
         pthread_mutex_init(&w.lock, NULL);
         good = read_images(d, &w, e);
         pthread_mutex_destroy(&w.lock);

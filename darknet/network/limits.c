@@ -1,23 +1,21 @@
 /* How much memory a network may take, checked from its shapes before any of it is allocated. What counts: the
  * parameters; in training their gradients, the optimiser's state and one copy of the parameters for the
  * checkpoint hooks; activations, gradients and workspace (the arena); the packed weights of inference; the
- * batches that are prepared ahead. Data sets are no part of it. */
-#include <unistd.h>
-
+ * batches that are prepared ahead. Data sets may take what is left then (dataset_open counts them). */
 #include "core/memory.h"
 #include "network/network.h"
 
 /* Sums of that many bytes a buffer do not overflow, however many layers there are. */
 static const uint64_t MOST_BYTES = (uint64_t)1 << 46;
 
-uint64_t machine_memory_bytes(void) {
-    long pages = sysconf(_SC_PHYS_PAGES), bytes = sysconf(_SC_PAGESIZE);
-    return pages > 0 && bytes > 0 ? (uint64_t)pages * (uint64_t)bytes : MOST_BYTES;
+uint64_t network_memory_limit(uint64_t max_memory_bytes) {
+    uint64_t limit = max_memory_bytes ? max_memory_bytes : memory_of_machine();
+    return limit < MOST_BYTES ? limit : MOST_BYTES;
 }
 
-uint64_t network_memory_limit(uint64_t max_memory_bytes) {
-    uint64_t limit = max_memory_bytes ? max_memory_bytes : machine_memory_bytes();
-    return limit < MOST_BYTES ? limit : MOST_BYTES;
+uint64_t network_memory_left(const network *net, uint64_t taken) {
+    uint64_t all = net->memory_bytes + taken;
+    return net->memory_limit > all ? net->memory_limit - all : 1;
 }
 
 /* Floats that are kept for each parameter. */

@@ -138,8 +138,8 @@ bool network_replan(network *net, bool training, size_t pass_batch, error *e);
 size_t network_packed_bytes(network *net);
 /* What is allowed: max_memory_bytes, or the machine's memory when that is 0. */
 uint64_t network_memory_limit(uint64_t max_memory_bytes);
-/* Physical memory of the machine in bytes. */
-uint64_t machine_memory_bytes(void);
+/* What the network and `taken` bytes beside it leave of what is allowed, at least 1 byte. */
+uint64_t network_memory_left(const network *net, uint64_t taken);
 
 /* ---- turns of inference (turns.c) ---- */
 void inference_plan(network *net);

@@ -8,15 +8,21 @@
 
 enum { MOST_COLUMNS = 32, ROW_BYTES = 2048, HEAD_BYTES = 8192 };
 
-bool hooks_open(run_hooks *h, network *net, const data_options *data, const dataset *train,
+/* Opens a part within the memory that is left; *taken grows by what it takes. */
+static dataset *open_part(const network *net, const data_options *data, data_part part, uint64_t *taken,
+                          error *e) {
+    dataset *d = dataset_open(data, part, net->options.channels, net->options.seed,
+                              network_memory_left(net, *taken), e);
+    *taken += dataset_bytes(d);
+    return d;
+}
+
+bool hooks_open(run_hooks *h, network *net, const data_options *data, const dataset *train, uint64_t taken,
                 const train_callbacks *callbacks, error *e) {
     *h = (run_hooks){.net = net, .callbacks = callbacks, .train = train};
-    if (data->valid &&
-        !(h->valid = dataset_open(data, DATA_VALID, net->options.channels, net->options.seed, e)))
-        return false;
-    if (data->valid_split == 0) return true;
-    h->held_out = dataset_open(data, DATA_HELD_OUT, net->options.channels, net->options.seed, e);
-    return h->held_out != NULL;
+    taken += dataset_bytes(train);
+    if (data->valid && !(h->valid = open_part(net, data, DATA_VALID, &taken, e))) return false;
+    return data->valid_split == 0 || (h->held_out = open_part(net, data, DATA_HELD_OUT, &taken, e)) != NULL;
 }
 
 void hooks_close(run_hooks *h) {

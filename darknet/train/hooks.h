@@ -14,7 +14,8 @@ typedef struct run_hooks {
     int top; /* > 0: a message tells top-1 and top-`top` accuracy */
 } run_hooks;
 
-bool hooks_open(run_hooks *h, network *net, const data_options *data, const dataset *train,
+/* `taken`: bytes of memory that are in use beside the network and the training set. */
+bool hooks_open(run_hooks *h, network *net, const data_options *data, const dataset *train, uint64_t taken,
                 const train_callbacks *callbacks, error *e);
 void hooks_close(run_hooks *h);
 

@@ -98,9 +98,14 @@ augmentation training_preparation(const network *net, int classes) {
     return a;
 }
 
+static uint64_t teacher_bytes(const trainer *t) {
+    return t->options->teacher ? t->options->teacher->memory_bytes : 0;
+}
+
 static bool open_training_data(trainer *t) {
     network *net = t->net;
-    t->train_set = dataset_open(t->data, DATA_TRAIN, net->options.channels, net->options.seed, t->e);
+    t->train_set = dataset_open(t->data, DATA_TRAIN, net->options.channels, net->options.seed,
+                                network_memory_left(net, teacher_bytes(t)), t->e);
     if (!t->train_set) return false;
     if (dataset_classes(t->train_set) != network_outputs(net))
         return error_set(t->e, "%s: has %d classes, but %s gives %d outputs", t->data->path,
@@ -358,7 +363,7 @@ static bool prepare(trainer *t) {
     if (!optimizer_create(&t->optimizer, net, t->e) || !open_training_data(t) || !load_start(t) ||
         (t->options->teacher &&
          !teacher_create(&t->teacher, t->options->teacher, t->options->teacher_share, net, t->e)) ||
-        !hooks_open(&t->hooks, net, t->data, t->train_set, t->callbacks, t->e))
+        !hooks_open(&t->hooks, net, t->data, t->train_set, teacher_bytes(t), t->callbacks, t->e))
         return false;
     t->hooks.top = t->options->top;
     return start_loader(t);

@@ -6,10 +6,15 @@
 
 enum { HELD_OUT_MOST = 10000, HELD_OUT_SHARE = 5 };
 
+/* A part, within the memory that the network and the training set leave. */
+static dataset *open_part(const calibration_data *c, data_part part, error *e) {
+    return dataset_open(&c->options, part, network_input_shape(c->net).channels, c->net->options.seed,
+                        network_memory_left(c->net, dataset_bytes(c->train)), e);
+}
+
 /* A slice of our own where the data file names none. */
 static bool choose_slice(calibration_data *c, error *e) {
-    dataset *all =
-        dataset_open(&c->options, DATA_TRAIN, network_input_shape(c->net).channels, c->net->options.seed, e);
+    dataset *all = open_part(c, DATA_TRAIN, e);
     if (!all) return false;
     size_t count = dataset_count(all) / HELD_OUT_SHARE;
     dataset_close(all);
@@ -20,12 +25,10 @@ static bool choose_slice(calibration_data *c, error *e) {
 bool calibration_data_open(calibration_data *c, network *net, const char *path, bool hold_out, error *e) {
     *c = (calibration_data){.net = net};
     if (!data_options_read(path, &c->options, e)) return false;
-    int channels = network_input_shape(net).channels;
     c->slice_was_trained_on = hold_out && c->options.valid_split == 0;
     bool good = (!c->slice_was_trained_on || choose_slice(c, e)) &&
-                (c->train = dataset_open(&c->options, DATA_TRAIN, channels, net->options.seed, e)) &&
-                (!hold_out ||
-                 (c->held_out = dataset_open(&c->options, DATA_HELD_OUT, channels, net->options.seed, e)));
+                (c->train = open_part(c, DATA_TRAIN, e)) &&
+                (!hold_out || (c->held_out = open_part(c, DATA_HELD_OUT, e)));
     if (good && dataset_classes(c->train) > network_outputs(net))
         good = error_set(e, "%s: the data has %d classes, but %s has %d outputs", path,
                          dataset_classes(c->train), network_name(net), network_outputs(net));

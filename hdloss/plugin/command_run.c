@@ -33,6 +33,7 @@ typedef struct job {
     hd_integer_network *net;
     augmentation preparation;
     int threads, top;
+    uint64_t memory_limit; /* bytes; 0: the machine's */
     integer_records records;
     evaluation result;
 } job;
@@ -60,7 +61,7 @@ static bool visit_set(void *user, size_t most, image_visitor visit, void *visit_
 
 static bool run_data(job *j, const data_options *data, error *e) {
     dataset *d = dataset_open(data, option_given(j->a, "-test") ? DATA_TEST : DATA_VALID,
-                              j->preparation.channels, 0, e);
+                              j->preparation.channels, 0, j->memory_limit, e);
     if (!d) return false;
     size_t classes = hd_integer_network_classes(j->net);
     bool good = (size_t)dataset_classes(d) <= classes ||
@@ -207,9 +208,8 @@ static bool run(job *j, error *e) {
 
 int hd_run_command(plugin *p, int argc, char **argv) {
     arguments a;
-    job j = {.a = &a, .top = 5};
+    job j = {.a = &a, .top = 5, .memory_limit = plugin_memory_limit(p)};
     error e = {0};
-    (void)p;
     parse_result parsed = arguments_parse(&a, &spec, argc, argv);
     if (parsed != PARSE_OK) return parsed == PARSE_ERROR;
     if (!command_threads(&a, &j.threads) || !option_int(&a, "-t", 1, 1 << 20, &j.top)) return 1;

@@ -50,7 +50,8 @@ bool data_images_open(data_images *d, const network *net, const char *data_path,
     data_options data;
     *d = (data_images){.net = net};
     if (!data_options_read(data_path, &data, e)) return false;
-    d->set = dataset_open(&data, DATA_TRAIN, network_input_shape(net).channels, net->options.seed, e);
+    d->set = dataset_open(&data, DATA_TRAIN, network_input_shape(net).channels, net->options.seed,
+                          network_memory_left(net, 0), e);
     data_options_free(&data);
     return d->set != NULL;
 }

@@ -192,7 +192,8 @@ static bool prepare(comparison *c, error *e) {
     if (!c->settings->data_path) return true;
     int channels = network_input_shape(loaded->net).channels;
     return calibration_data_open(&c->data, loaded->net, c->settings->data_path, false, e) &&
-           (c->valid = dataset_open(&c->data.options, DATA_VALID, channels, loaded->net->options.seed, e)) &&
+           (c->valid = dataset_open(&c->data.options, DATA_VALID, channels, loaded->net->options.seed,
+                                    network_memory_left(loaded->net, dataset_bytes(c->data.train)), e)) &&
            squared_effects(loaded->net, &loaded->streams, &c->view, visit_sample, &c->data,
                            c->settings->images, &c->importance, e);
 }

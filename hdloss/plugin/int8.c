@@ -104,14 +104,16 @@ static bool visit_set(void *user, size_t most, image_visitor visit, void *visit_
     return visit_dataset(s->net, s->set, most, visit, visit_user, e);
 }
 
+/* `taken`: bytes of memory in use beside the network. */
 static float *scales_of(network *net, const network_view *v, const weight_streams *s,
-                        const data_options *data, error *e) {
+                        const data_options *data, uint64_t taken, error *e) {
     if (s->sidecar.activation_scales && s->sidecar.node_count == hd_integer_scale_count(&v->description)) {
         float *copy = malloc(s->sidecar.node_count * sizeof *copy);
         if (copy) memcpy(copy, s->sidecar.activation_scales, s->sidecar.node_count * sizeof *copy);
         return copy;
     }
-    dataset *d = dataset_open(data, DATA_TRAIN, network_input_shape(net).channels, net->options.seed, e);
+    dataset *d = dataset_open(data, DATA_TRAIN, network_input_shape(net).channels, net->options.seed,
+                              network_memory_left(net, taken), e);
     if (!d) return NULL;
     set_source source = {.net = net, .set = d};
     float *scales =
@@ -132,7 +134,7 @@ bool plugin_evaluate_int8(plugin *p, network *net, const char *weights_path, con
     bool good = array_model_beside(p, net, weights_path, &model, e) &&
                 weight_streams_load(&streams, net, weights_path, &model, e) &&
                 network_view_create(&view, net, &model.accelerator, e) &&
-                (scales = scales_of(net, &view, &streams, calibration, e)) &&
+                (scales = scales_of(net, &view, &streams, calibration, dataset_bytes(d), e)) &&
                 (integer = make_integer_network(&view, &streams, scales, e)) &&
                 tally_integer(integer, network_threads(net), visit_set, &source, top, &records, result, e) &&
                 (!logits_path || integer_records_write_logits(&records, logits_path, e));

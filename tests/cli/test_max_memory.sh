@@ -13,6 +13,21 @@ bad "MB allowed" "$DARKNET" hd flips tiny.cfg $weights -max-memory 1K
 bad "MB allowed" "$DARKNET" hd energy tiny.cfg $weights -max-memory 1K
 bad "MB allowed" "$DARKNET" hd reorder tiny.cfg $weights out.weights -max-memory 1K
 good "$DARKNET" hd flips tiny.cfg $weights -max-memory 0.5g
+
+# Images may take what the network leaves: a limit that grows refuses the network, its training images, those for validation.
+bytes=700000
+refused=
+while train tiny.data tiny.cfg -seed 1 -epochs 1 -max-memory $bytes >stdout 2>stderr || ! grep -q "for images" stderr; do
+    bytes=$((bytes + 15000))
+    [ $bytes -lt 4000000 ] || fail "no limit at which the images alone are too much"
+done
+bad "train-images.idx: wants 0.0" train tiny.data tiny.cfg -seed 1 -epochs 1 -max-memory $bytes
+while ! train tiny.data tiny.cfg -seed 1 -epochs 1 -max-memory $bytes >stdout 2>stderr; do
+    refused="$refused$(sed -n 's/.* \([a-z]*-images[.a-z]*\): wants .* for images, .*/\1 /p' stderr)"
+    bytes=$((bytes + 4000))
+    [ $bytes -lt 4000000 ] || fail "no limit is enough"
+done
+case $refused in *train-images.idx*valid-images.idx.gz*) ;; *) fail "refused were: $refused" ;; esac
 for size in 0 -5 many 5X 1MM nan inf 1e99 ""; do bad "-max-memory" "$DARKNET" ops tiny.cfg -max-memory "$size"; done
 bad "-max-memory" "$DARKNET" ops tiny.cfg -max-memory
 

@@ -17,7 +17,7 @@ static dataset *open_real(const char *name, data_part part) {
     error e = {{0}};
     (void)snprintf(path, sizeof path, "%s/%s", getenv("CIFAR100_DIR"), name);
     data_options o = {.classes = 100, .train = path, .test = path, .format = "auto", .path = "cifar100.data"};
-    dataset *d = dataset_open(&o, part, 3, 1, &e);
+    dataset *d = dataset_open(&o, part, 3, 1, 0, &e);
     if (!d) fail_msg("%s", e.message);
     return d;
 }

@@ -29,7 +29,7 @@ static bool read_options(const char *text) {
 
 static dataset *open_part(data_part part, int channels) {
     failure.message[0] = 0;
-    return dataset_open(&options, part, channels, 1, &failure);
+    return dataset_open(&options, part, channels, 1, 0, &failure);
 }
 
 static void expect_message(const char *part) {
@@ -259,6 +259,47 @@ static void wrong_lists_are_errors(void **state) {
     expect_no_part(DATA_VALID, "x.data: labels: a list of images needs a labels file");
 }
 
+/* ---- memory ---- */
+
+/* A part of exactly `bytes` is within a limit of that and beyond one of a byte less. */
+static void expect_limit(data_part part, int channels, uint64_t bytes, uint64_t pixel_bytes,
+                         const char *name) {
+    dataset *d = dataset_open(&options, part, channels, 1, bytes, &failure);
+    if (!d) {
+        fail_msg("%s", failure.message);
+        return;
+    }
+    assert_int_equal(d->bytes, pixel_bytes);
+    assert_true(dataset_bytes(d) >= pixel_bytes + dataset_count(d) * sizeof(stored_image));
+    dataset_close(d);
+    assert_null(dataset_open(&options, part, channels, 1, bytes - 1, &failure));
+    expect_message(name);
+    expect_message(" MB of memory for images, more than the ");
+}
+
+static void no_format_takes_more_than_is_allowed(void **state) {
+    (void)state;
+    static uint8_t records[3 * RECORD_100];
+    files_write("two.bin", records, 2 * sizeof records / 3);
+    files_write("three.bin", records, sizeof records);
+    write_idx("images.gz", "labels-ubyte", IDX_IMAGES);
+    files_write_text("labels.txt", "cat\ndog\n");
+    files_write_text("both.txt", "1_cat.pgm\n2_dog.pgm\n");
+    files_write_text("1_cat.pgm", "P5 3 2 255\nabcdef");
+    files_write_text("2_dog.pgm", "P5 2 2 255\nabcd");
+    assert_true(read_options("classes=100\ntrain=two.bin,three.bin\nvalid=both.txt\nlabels=labels.txt\n"
+                             "test=images.gz\ntest_labels=labels-ubyte\n"));
+    /* CIFAR's files are read whole before their pixels are taken from them. */
+    expect_limit(DATA_TRAIN, 3, (uint64_t)2 * 3 * PLANE + 3 * RECORD_100, (uint64_t)5 * 3 * PLANE,
+                 "three.bin: wants");
+    expect_limit(DATA_TEST, 1, IDX_PIXELS, IDX_PIXELS, "images.gz: wants");
+    expect_limit(DATA_TEST, 3, (uint64_t)3 * IDX_PIXELS, (uint64_t)3 * IDX_PIXELS, "images.gz: wants");
+    options.classes = 2;
+    expect_limit(DATA_VALID, 1, 10, 10, "both.txt: entry ");
+    expect_limit(DATA_VALID, 3, 30, 30, "both.txt: entry ");
+    assert_int_equal(dataset_bytes(NULL), 0);
+}
+
 /* ---- .data files ---- */
 
 static void options_have_defaults(void **state) {
@@ -323,7 +364,7 @@ enum { SPLIT_IMAGES = 60 };
 
 /* Which of the records, told by their first pixel, a part has. */
 static void record_members(data_part part, uint64_t seed, bool *members, size_t count) {
-    dataset *d = dataset_open(&options, part, 3, seed, &failure);
+    dataset *d = dataset_open(&options, part, 3, seed, 0, &failure);
     assert_non_null(d);
     assert_int_equal(dataset_count(d), count);
     memset(members, 0, SPLIT_IMAGES);
@@ -383,6 +424,7 @@ int main(void) {
         cmocka_unit_test(truncated_gzip_is_an_error),
         cmocka_unit_test(lists_are_decoded),
         cmocka_unit_test(wrong_lists_are_errors),
+        cmocka_unit_test(no_format_takes_more_than_is_allowed),
         cmocka_unit_test(options_have_defaults),
         cmocka_unit_test(paths_are_found),
         cmocka_unit_test(wrong_options_are_errors),

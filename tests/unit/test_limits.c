@@ -13,6 +13,7 @@
 
 #include "core/file.h"
 #include "made_cfg.h"
+#include "core/memory.h"
 #include "network/network.h"
 
 static error failure;
@@ -184,7 +185,7 @@ static void the_limit_is_exact(void **state) {
             network *net = build(sound[i], training, 0);
             if (!net) fail_msg("%s", failure.message);
             uint64_t bytes = net->memory_bytes, parameters = net->parameter_total * sizeof(float);
-            assert_int_equal(net->memory_limit, machine_memory_bytes());
+            assert_int_equal(net->memory_limit, memory_of_machine());
             assert_true(bytes >= net->arena_bytes + parameters * (training ? 3 : 1));
             network_destroy(net);
             net = build(sound[i], training, bytes);
