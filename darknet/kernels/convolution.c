@@ -3,7 +3,7 @@
 
 const convolution_form *convolution_form_of(const convolution_shape *s) {
     static const convolution_form *const forms[] = {&convolution_reference, &convolution_depthwise,
-                                                    &convolution_dense};
+                                                    &convolution_winograd, &convolution_dense};
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
         if (forms[i]->fits(s)) return forms[i];
     return &convolution_general;

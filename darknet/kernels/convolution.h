@@ -48,6 +48,7 @@ typedef struct convolution_form {
 
 extern const convolution_form convolution_reference; /* naive, when the environment asks for it */
 extern const convolution_form convolution_general;   /* any shape: columns and matrix products */
+extern const convolution_form convolution_winograd;  /* 3x3, one group, whole blocks of channels */
 extern const convolution_form convolution_dense;     /* one group, on tiles */
 extern const convolution_form convolution_depthwise; /* one input and one output channel a group */
 

@@ -21,7 +21,7 @@ static size_t plane_floats(size_t pixels) {
     return (pixels % 8 ? pixels : pixels + 1) * TILE_CHANNELS;
 }
 
-static void set_extent(tile_geometry *g, size_t height, size_t width, size_t blocks) {
+void tile_geometry_set(tile_geometry *g, size_t height, size_t width, size_t blocks) {
     g->height = height;
     g->width = width;
     g->blocks = blocks;
@@ -83,7 +83,7 @@ static dense_plan plan_of(const convolution_shape *shape, const band_budget *bud
                       larger(1, s->batch * s->out_height * s->out_width / LEAST_ITEM_PIXELS));
 
     size_t kernel_reach = (s->size - 1) * s->dilation + 1;
-    set_extent(&p.in, (p.band_rows - 1) * s->stride_y + kernel_reach, s->in_width + 2 * s->padding,
+    tile_geometry_set(&p.in, (p.band_rows - 1) * s->stride_y + kernel_reach, s->in_width + 2 * s->padding,
                p.in_blocks);
     p.in.first_y = p.in.first_x = -(ptrdiff_t)s->padding;
 
@@ -92,7 +92,7 @@ static dense_plan plan_of(const convolution_shape *shape, const band_budget *bud
     ptrdiff_t last_y, last_x;
     out_range(s, s->stride_y, ceil_divide(p.most_in_rows, s->stride_y), p.band_rows, &p.out.first_y, &last_y);
     out_range(s, s->stride_x, ceil_divide(s->in_width, s->stride_x), s->out_width, &p.out.first_x, &last_x);
-    set_extent(&p.out, (size_t)(last_y - p.out.first_y + 1), (size_t)(last_x - p.out.first_x + 1),
+    tile_geometry_set(&p.out, (size_t)(last_y - p.out.first_y + 1), (size_t)(last_x - p.out.first_x + 1),
                p.out_blocks);
     return p;
 }

@@ -13,6 +13,9 @@ typedef struct tile_geometry {
     size_t height, width, blocks, plane; /* plane: floats from block to block */
 } tile_geometry;
 
+/* Sets the extent; blocks of a pixel do not share cache sets. */
+void tile_geometry_set(tile_geometry *g, size_t height, size_t width, size_t blocks);
+
 typedef struct dense_plan {
     convolution_shape s; /* a plain 1x1 convolution becomes one tall image */
     size_t area, in_blocks, out_blocks;

@@ -46,6 +46,19 @@ static const shape_case cases[] = {
     {1, 10, 6, 48, 33, 5, 1, 1, 2, 1, 1},
     {1, 4, 4, 8, 8, 3, 3, 3, 1, 1, 1},
     {1, 6, 6, 33, 17, 2, 2, 2, 0, 1, 1},
+    /* 3x3 on whole blocks of channels: Winograd's; last tiles that stick out, several bands an image, several
+       images a band, and extents too small for it */
+    {2, 9, 7, 16, 32, 3, 1, 1, 1, 1, 1},
+    {3, 5, 10, 48, 16, 3, 1, 1, 1, 1, 1},
+    {2, 2, 2, 16, 16, 3, 1, 1, 1, 1, 1},
+    {11, 8, 8, 32, 48, 3, 1, 1, 1, 1, 1},
+    {2, 33, 34, 16, 16, 3, 1, 1, 1, 1, 1},
+    {37, 7, 8, 16, 16, 3, 1, 1, 1, 1, 1},
+    {3, 17, 4, 32, 32, 3, 1, 1, 1, 1, 1},
+    {1, 6, 5, 64, 48, 3, 1, 1, 1, 1, 1},
+    {8, 32, 32, 16, 16, 3, 1, 1, 1, 1, 1},  /* more tiles a band than one outer product takes */
+    {1, 131, 66, 32, 16, 3, 1, 1, 1, 1, 1}, /* more bands than records of moments */
+    {2, 3, 3, 32, 16, 3, 1, 1, 1, 1, 1},
     /* grouped */
     {2, 6, 7, 12, 20, 3, 1, 1, 1, 1, 4},
     {2, 6, 7, 32, 64, 1, 1, 1, 0, 1, 2},
@@ -245,6 +258,10 @@ static void every_form_matches_the_reference(void **state) {
             for (int level = ISA_PORTABLE; level <= (int)isa_best(); level++) {
                 check_forward(&f, &e, form, (isa_level)level, threads);
                 check_backward(&f, &e, form, (isa_level)level, threads);
+            }
+            if (form == &convolution_winograd) {
+                check_forward(&f, &e, &convolution_dense, isa_best(), threads);
+                check_backward(&f, &e, &convolution_dense, isa_best(), threads);
             }
             if (form != &convolution_general && variant == i) {
                 check_forward(&f, &e, &convolution_general, isa_best(), threads);
