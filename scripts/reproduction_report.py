@@ -160,10 +160,10 @@ def draw_front(rows, network, path):
             continue
         colour, marker = STYLES[method]
         axes.plot([p[0] for p in points], [p[1] for p in points], "-" + marker, color=colour, label=method, markersize=7)
-        for energy, accuracy, flips in points:
+        for energy, accuracy, flips in points if method != "baseline" else []:
             axes.annotate("%.2fx flips" % flips, (energy, accuracy), xytext=(6, 5), textcoords="offset points", fontsize=8,
                           color=colour)
-    axes.margins(x=.12, y=.15)
+    axes.margins(x=.2, y=.15)
     axes.set_xlabel("Times less datapath energy, traced  (more is better: →)")
     axes.set_ylabel("Top-1 accuracy of the int8 network, %")
     axes.legend(frameon=False, fontsize=9)
@@ -190,6 +190,7 @@ def draw_bits(reports, baseline, step, title, rows, path):
             for bit, count in enumerate(layer["flips_by_bit"]):
                 total[bit] += count * passes
         axes.bar([bit + offset for bit in range(8)], [value / 1e6 for value in total], .4, label=label, color=colour)
+    axes.set_ylim(0, 1.25 * axes.get_ylim()[1])
     axes.set_xlabel("Bit of the weight word (7: the sign)")
     axes.set_ylabel("Flips an image, millions")
     axes.legend(frameon=False, fontsize=9)
@@ -218,6 +219,8 @@ def draw_all(rows, reports, steps, places):
     for network in {s["network"]: None for s in steps.values()}:
         own = [n for n in reports if steps[n]["network"] == network]
         if not own:
+            made += [n for n in (network + "-front.png", network + "-layers.png", network + "-bits.png")
+                     if os.path.exists(os.path.join(figures, n))]
             continue
         draw_front(rows, network, os.path.join(figures, network + "-front.png"))
         made.append(network + "-front.png")
@@ -286,18 +289,26 @@ def page(rows, steps, places, figures, study):
     return "\n".join(text) + "\n"
 
 
-def write(steps, networks, data, places, study=()):
-    """study: lines of the page on the ways of training."""
+def kept_rows(path, steps, only):
+    """Rows of results that are not measured this time."""
+    return [r for r in (runs.log_rows(path) if only else []) if r["step"] in steps and steps[r["step"]]["network"] != only]
+
+
+def write(steps, networks, data, places, study=(), only=None):
+    """study: lines of the page on the ways of training. only: the network that is measured, None: all."""
     scratch = tempfile.mkdtemp()
     try:
-        rows, reports = measure(steps, networks, data, places, scratch)
+        rows, reports = measure({n: s for n, s in steps.items() if only in (None, s["network"])}, networks, data, places, scratch)
     finally:
         shutil.rmtree(scratch)
     if not rows:
         raise runs.RunError("there are no weights in %s: name a step" % os.path.join(places.results, "weights"))
+    kept = kept_rows(os.path.join(places.results, "results.csv"), steps, only)
+    rows = sorted(rows + kept, key=lambda r: (list(steps).index(r["step"]), ARRAYS.index(r["array"])))
     write_csv(os.path.join(places.results, "results.csv"), COLUMNS, rows)
     layers = [{"step": name, "layer": layer["index"], "flips_per_image": layer["flips_per_image"],
                "energy_pj": layer["energy_pj"]["datapath"]} for name, r in reports.items() for layer in r["layers"]]
+    layers = kept_rows(os.path.join(places.results, "layers.csv"), steps, only) + layers
     write_csv(os.path.join(places.results, "layers.csv"), ["step", "layer", "flips_per_image", "energy_pj"], layers)
     figures = draw_all(rows, reports, steps, places)
     target = os.path.join("docs", "results.md") if places.results == "results" else os.path.join(places.results, "results.md")
