@@ -251,7 +251,8 @@ def markdown_table(rows, array):
 
 
 def training_of(step):
-    after = ["fine-tuning `%s`" % step["after"]] if step["after"] else []
+    after = ["fine-tuning `%s` at a rate of %s, half of the truth its answers" % (step["after"], step["net"]["learning_rate"])
+             ] if step["after"] else []
     return ", ".join(["%d epochs" % step["epochs"], "seed %d" % step["seed"]] + after
                      + ["%s=%s" % pair for pair in step["hdloss"].items()])
 

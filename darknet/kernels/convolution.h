@@ -65,6 +65,23 @@ static inline size_t weight_count(const convolution_shape *s) {
     return s->out_channels * (s->in_channels / s->groups) * s->size * s->size;
 }
 
+static inline size_t size_ceil_divide(size_t a, size_t b) {
+    return (a + b - 1) / b;
+}
+static inline size_t size_smaller(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+static inline size_t size_larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+/* Whether the sums that the layer before wants can be gathered from the registers that hold its gradient:
+ * activations whose slope costs no more than a comparison. */
+static inline bool sums_fit_product(const backward_call *call) {
+    activation_kind kind = call->in->map.activation;
+    return call->sums && (kind == ACTIVATION_LINEAR || kind == ACTIVATION_RELU || kind == ACTIVATION_RELU6);
+}
+
 /* Cuts workspace into 64-byte aligned arrays. */
 static inline size_t floats_padded(size_t count) {
     return size_round_up(count, 16);

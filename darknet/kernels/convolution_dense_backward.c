@@ -117,9 +117,7 @@ static void backward_prepare(backward_work *w, const backward_call *call) {
         .call = call, .kernels = tile_kernels_at(call->level), .plan = dense_plan_of(s, &dense_budget, true)};
     w->in = (lazy_tensor){call->in->data, pad_map(&call->in->map, s->in_channels, &workspace)};
     w->dy = pad_gradient(call->dy, s->out_channels, &workspace);
-    activation_kind kind = call->in->map.activation;
-    w->sums_in_product =
-        call->sums && (kind == ACTIVATION_LINEAR || kind == ACTIVATION_RELU || kind == ACTIVATION_RELU6);
+    w->sums_in_product = sums_fit_product(call);
     if (call->sums) w->center = pad_channels(call->sums->center, 0, s->in_channels, &workspace);
     if (call->in_delta) prepare_classes(w, &workspace);
     prepare_outer(w, &workspace);

@@ -71,9 +71,7 @@ static void backward_prepare(backward_work *w, const backward_call *call) {
                                                   .geometry = &w->plan.out};
     w->in = (lazy_tensor){call->in->data, pad_map(&call->in->map, s->in_channels, &workspace)};
     w->dy = pad_gradient(call->dy, s->out_channels, &workspace);
-    activation_kind kind = call->in->map.activation;
-    w->sums_in_product =
-        call->sums && (kind == ACTIVATION_LINEAR || kind == ACTIVATION_RELU || kind == ACTIVATION_RELU6);
+    w->sums_in_product = sums_fit_product(call);
     if (call->sums) w->center = pad_channels(call->sums->center, 0, s->in_channels, &workspace);
     prepare_product(w, &workspace);
     w->part_floats = matrices_floats(s);

@@ -5,16 +5,6 @@
 #define MOST_ITEMS 128
 #define LEAST_ITEM_PIXELS 64 /* fewer make the joining of moments dear */
 
-static size_t ceil_divide(size_t a, size_t b) {
-    return (a + b - 1) / b;
-}
-static size_t smaller(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-static size_t larger(size_t a, size_t b) {
-    return a > b ? a : b;
-}
-
 /* Floats from block to block: never a multiple of the caches' period, so that blocks of a pixel do not share
  * sets. */
 static size_t plane_floats(size_t pixels) {
@@ -37,8 +27,8 @@ static size_t most_band_rows(const dense_plan *p, const band_budget *budget, boo
     const convolution_shape *s = &p->s;
     size_t blocks = p->in_blocks * s->stride_y * s->stride_x + (backward ? p->out_blocks : 0);
     size_t pixels = budget->tile_bytes / (TILE_CHANNELS * sizeof(float)) / blocks;
-    pixels = larger(budget->least_pixels, smaller(budget->most_pixels, pixels));
-    return smaller(larger(1, pixels / s->out_width), s->out_height);
+    pixels = size_larger(budget->least_pixels, size_smaller(budget->most_pixels, pixels));
+    return size_smaller(size_larger(1, pixels / s->out_width), s->out_height);
 }
 
 bool dense_reach(const convolution_shape *s, size_t residue, size_t k, size_t stride, ptrdiff_t *offset) {
@@ -72,28 +62,31 @@ static dense_plan plan_of(const convolution_shape *shape, const band_budget *bud
         s->out_height *= s->batch;
         s->batch = 1;
     }
-    p.in_blocks = ceil_divide(s->in_channels, TILE_CHANNELS);
-    p.out_blocks = ceil_divide(s->out_channels, TILE_CHANNELS);
+    p.in_blocks = size_ceil_divide(s->in_channels, TILE_CHANNELS);
+    p.out_blocks = size_ceil_divide(s->out_channels, TILE_CHANNELS);
     p.band_rows = most_band_rows(&p, budget, backward);
-    p.bands_per_image = ceil_divide(s->out_height, p.band_rows);
-    if (even) p.band_rows = ceil_divide(s->out_height, p.bands_per_image);
+    p.bands_per_image = size_ceil_divide(s->out_height, p.band_rows);
+    if (even) p.band_rows = size_ceil_divide(s->out_height, p.bands_per_image);
     p.bands = s->batch * p.bands_per_image;
-    p.parts = smaller(p.bands, MOST_PARTS);
-    p.items = smaller(smaller(p.bands, MOST_ITEMS),
-                      larger(1, s->batch * s->out_height * s->out_width / LEAST_ITEM_PIXELS));
+    p.parts = size_smaller(p.bands, MOST_PARTS);
+    p.items = size_smaller(size_smaller(p.bands, MOST_ITEMS),
+                           size_larger(1, s->batch * s->out_height * s->out_width / LEAST_ITEM_PIXELS));
 
     size_t kernel_reach = (s->size - 1) * s->dilation + 1;
     tile_geometry_set(&p.in, (p.band_rows - 1) * s->stride_y + kernel_reach, s->in_width + 2 * s->padding,
-               p.in_blocks);
+                      p.in_blocks);
     p.in.first_y = p.in.first_x = -(ptrdiff_t)s->padding;
 
     size_t owned = p.band_rows * s->stride_y, before = (p.bands_per_image - 1) * owned;
-    p.most_in_rows = larger(smaller(owned, s->in_height), s->in_height > before ? s->in_height - before : 0);
+    p.most_in_rows =
+        size_larger(size_smaller(owned, s->in_height), s->in_height > before ? s->in_height - before : 0);
     ptrdiff_t last_y, last_x;
-    out_range(s, s->stride_y, ceil_divide(p.most_in_rows, s->stride_y), p.band_rows, &p.out.first_y, &last_y);
-    out_range(s, s->stride_x, ceil_divide(s->in_width, s->stride_x), s->out_width, &p.out.first_x, &last_x);
+    out_range(s, s->stride_y, size_ceil_divide(p.most_in_rows, s->stride_y), p.band_rows, &p.out.first_y,
+              &last_y);
+    out_range(s, s->stride_x, size_ceil_divide(s->in_width, s->stride_x), s->out_width, &p.out.first_x,
+              &last_x);
     tile_geometry_set(&p.out, (size_t)(last_y - p.out.first_y + 1), (size_t)(last_x - p.out.first_x + 1),
-               p.out_blocks);
+                      p.out_blocks);
     return p;
 }
 
@@ -110,9 +103,9 @@ dense_band dense_band_at(const dense_plan *p, size_t index) {
     bool last = i + 1 == p->bands_per_image;
     dense_band b = {.image = index / p->bands_per_image,
                     .first = first,
-                    .last = smaller(first + p->band_rows, p->s.out_height),
-                    .in_first = smaller(first * p->s.stride_y, p->s.in_height)};
-    b.in_last = last ? p->s.in_height : smaller(b.last * p->s.stride_y, p->s.in_height);
+                    .last = size_smaller(first + p->band_rows, p->s.out_height),
+                    .in_first = size_smaller(first * p->s.stride_y, p->s.in_height)};
+    b.in_last = last ? p->s.in_height : size_smaller(b.last * p->s.stride_y, p->s.in_height);
     return b;
 }
 
@@ -143,7 +136,7 @@ static void take_lists(dense_lists *l, size_t blocks, size_t depth, size_t rows,
 static void add_position(dense_lists *l, const tile_geometry *g, size_t channels, size_t offset,
                          size_t weight, size_t weight_step) {
     for (size_t block = 0; block < g->blocks; block++) {
-        size_t first = block * TILE_CHANNELS, width = smaller(channels - first, TILE_CHANNELS);
+        size_t first = block * TILE_CHANNELS, width = size_smaller(channels - first, TILE_CHANNELS);
         l->offsets[l->blocks] = block * g->plane + offset;
         l->widths[l->blocks++] = width;
         for (size_t c = first; c < first + width; c++) l->weight_at[l->depth++] = weight + c * weight_step;
@@ -184,12 +177,12 @@ void dense_direct_lists(const dense_plan *p, dense_lists *l, float **workspace) 
 }
 
 static size_t residue_count(size_t length, size_t residue, size_t stride) {
-    return length > residue ? ceil_divide(length - residue, stride) : 0;
+    return length > residue ? size_ceil_divide(length - residue, stride) : 0;
 }
 
 size_t dense_backward_list_floats(const dense_plan *p) {
     const convolution_shape *s = &p->s;
-    size_t rows = ceil_divide(p->most_in_rows, s->stride_y) * ceil_divide(s->in_width, s->stride_x);
+    size_t rows = size_ceil_divide(p->most_in_rows, s->stride_y) * size_ceil_divide(s->in_width, s->stride_x);
     return dense_lists_floats(p->area * p->out_blocks, p->area * s->out_channels, rows);
 }
 
@@ -205,7 +198,8 @@ void dense_backward_lists(const dense_plan *p, size_t residue_y, size_t residue_
     size_t columns = residue_count(s->in_width, residue_x, s->stride_x);
     ptrdiff_t y, x;
     take_lists(l, p->area * p->out_blocks, p->area * s->out_channels,
-               ceil_divide(p->most_in_rows, s->stride_y) * ceil_divide(s->in_width, s->stride_x), workspace);
+               size_ceil_divide(p->most_in_rows, s->stride_y) * size_ceil_divide(s->in_width, s->stride_x),
+               workspace);
     for (size_t k = 0; k < p->area; k++) {
         if (!dense_reach(s, residue_y, k / s->size, s->stride_y, &y) ||
             !dense_reach(s, residue_x, k % s->size, s->stride_x, &x))

@@ -15,10 +15,6 @@ const winograd_kernels *winograd_kernels_at(isa_level level) {
     return &winograd_kernels_portable;
 }
 
-static size_t smaller(size_t a, size_t b) {
-    return a < b ? a : b;
-}
-
 void winograd_fill(const winograd_band *b, const tile_source *source, float *filled) {
     for (size_t i = 0; i < b->images; i++)
         fill_tile(source, b->image + i, 2 * (ptrdiff_t)b->first - 1, 2 * (b->last - b->first) + 2,
@@ -53,7 +49,7 @@ void winograd_multiply(const winograd_multiplication *m, const winograd_band *b)
     p.height = m->plan->s.out_height - 2 * b->first;
     for (size_t first = 0; first < b->tiles; first += WINOGRAD_NEAR_TILES) {
         winograd_source s = winograd_tiles(m->geometry, m->filled, m->places, first,
-                                           smaller(WINOGRAD_NEAR_TILES, b->tiles - first));
+                                           size_smaller(WINOGRAD_NEAR_TILES, b->tiles - first));
         m->kernels->input(&s, transformed);
         p.places = s.places;
         p.tiles = s.tiles;

@@ -66,6 +66,13 @@ void trained_words_destroy(trained_words *t) {
     free(t);
 }
 
+/* The layer's float weights, and their gradient while it trains. */
+static darknet_parameter weights_of(const trained_layer *l) {
+    darknet_parameter w = {0};
+    (void)layer_get_parameter(l->layer, "weights", &w);
+    return w;
+}
+
 /* ---- the passes ---- */
 static void add_errors(void *user, const layer *l, const float *weights, float *used, size_t count) {
     (void)l;
@@ -83,8 +90,7 @@ bool trained_words_attach(trained_words *t, error *e) {
 void trained_words_watch(trained_words *t) {
     if (!t->by_gradients) return;
     for (size_t i = 0; i < t->count; i++) {
-        darknet_parameter w;
-        (void)layer_get_parameter(t->layers[i].layer, "weights", &w);
+        darknet_parameter w = weights_of(&t->layers[i]);
         if (w.gradient) gradient_importance_add(&t->layers[i].gradients, w.gradient);
     }
     t->gradients_seen++;
@@ -94,8 +100,7 @@ void trained_words_pull(const trained_words *t, double pull, size_t images) {
     float factor = (float)(pull * (double)images);
     for (size_t i = 0; i < t->count; i++) {
         const trained_layer *l = &t->layers[i];
-        darknet_parameter w;
-        (void)layer_get_parameter(l->layer, "weights", &w);
+        darknet_parameter w = weights_of(l);
         for (size_t k = 0; w.gradient && k < w.count; k++)
             w.gradient[k] += factor * (l->scales[k / l->filter_weights] * (float)l->words[k] - w.values[k]);
     }
@@ -127,32 +132,27 @@ static void note_errors(trained_layer *l, const float *weights) {
     for (size_t k = 0; k < l->plan->weights; k++) l->errors[k] -= weights[k];
 }
 
-/* Scales, importances and signals of the present weights. by_gradients: in, whether they are wanted; out,
+/* Scales of the present weights, and their importances. by_gradients: in, whether these are wanted; out,
  * whether every layer has them. */
 static bool survey(trained_words *t, bool *by_gradients, error *e) {
     for (size_t i = 0; i < t->count; i++) {
         trained_layer *l = &t->layers[i];
-        darknet_parameter w;
         hd_error h = {0};
-        (void)layer_get_parameter(l->layer, "weights", &w);
-        if (!hd_quantise(w.values, l->filters, l->filter_weights, l->plan->accelerator.weight_bits, l->words,
-                         l->scales, &h))
+        if (!hd_quantise(weights_of(l).values, l->filters, l->filter_weights,
+                         l->plan->accelerator.weight_bits, l->words, l->scales, &h))
             return from_hd(&h, e);
         *by_gradients =
             *by_gradients && gradient_importance_of_words(&l->gradients, l->scales, l->importance);
-        l->signal = signal_of(l, w.values, *by_gradients ? l->importance : NULL);
     }
     return true;
 }
 
 static bool solve_layer(trained_layer *l, double mu, const float *importance, bool reorder, int threads,
                         error *e) {
-    darknet_parameter w;
     hd_error h = {0};
-    (void)layer_get_parameter(l->layer, "weights", &w);
     double passes = (double)l->plan->image_passes * l->emphasis;
     hd_round_layer r = {.plan = l->plan,
-                        .weights = w.values,
+                        .weights = weights_of(l).values,
                         .scales = l->scales,
                         .importance = importance,
                         .emphasis = 1.0,
@@ -168,20 +168,16 @@ bool trained_words_solve(trained_words *t, double mu, bool reorder, int threads,
     double signal = 0.0;
     for (size_t i = 0; i < t->count; i++) {
         trained_layer *l = &t->layers[i];
-        darknet_parameter w;
-        (void)layer_get_parameter(l->layer, "weights", &w);
-        if (t->by_gradients && !by_gradients) l->signal = signal_of(l, w.values, NULL);
+        l->signal = signal_of(l, weights_of(l).values, by_gradients ? l->importance : NULL);
         signal += l->signal;
     }
     for (size_t i = 0; i < t->count; i++) {
         trained_layer *l = &t->layers[i];
-        darknet_parameter w;
-        (void)layer_get_parameter(l->layer, "weights", &w);
         double share = by_gradients ? signal : (double)t->count * l->signal;
         if (l->signal > 0.0 && !solve_layer(l, mu * t->random_cost / share,
                                             by_gradients ? l->importance : NULL, reorder, threads, e))
             return false;
-        note_errors(l, w.values);
+        note_errors(l, weights_of(l).values);
     }
     t->age = 0;
     return true;

@@ -9,9 +9,10 @@
  *     energy of the flips / energy of random words  +  mu * mean over layers of noise / signal,
  *
  * so mu has no unit and means the same in every network; noise and signal are the sums of (q - w/scale)^2 and
- * (w/scale)^2. By gradients, once sixteen of them were seen, it is mu * noise / signal of the whole
- * network instead, each square times its importance (gradient_importance.h): layers, filters and inputs that
- * the answers hang on keep their words, and flips are saved where errors do little. */
+ * (w/scale)^2. By gradients, once sixteen of them were seen and every layer had some, it is mu * noise /
+ * signal of the whole network instead, each square times its importance (gradient_importance.h): layers,
+ * filters and inputs that the answers hang on keep their words, and flips are saved where errors do little.
+ */
 #ifndef HDLOSS_PLUGIN_TRAINED_WORDS_H
 #define HDLOSS_PLUGIN_TRAINED_WORDS_H
 
