@@ -1,7 +1,7 @@
 /* Depthwise convolution of a band of rows, one thread, a vector of channels at a time: the band's input (and,
  * backward, the gradient of its output) is mapped into a small padded tile in the first-level cache,
  * tile[pixel][lanes], and read from there by all kernel positions. One table a level of instruction set
- * (depthwise.isa.c). */
+ * (depthwise.isa.c, depthwise_backward.isa.c). */
 #ifndef DARKNET_KERNELS_DEPTHWISE_H
 #define DARKNET_KERNELS_DEPTHWISE_H
 
