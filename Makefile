@@ -237,7 +237,9 @@ install: all
 	install $(BUILD)/bin/darknet $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 $(BUILD)/libdarknet.a $(BUILD)/libdarknet.so $(BUILD)/libhdloss.a $(BUILD)/libhdloss.so $(DESTDIR)$(PREFIX)/lib/
 	install -m 644 darknet/darknet.h darknet/darknet_extension.h hdloss/*.h $(DESTDIR)$(PREFIX)/include/
+	install -d $(DESTDIR)$(PREFIX)/share/hdloss/scripts
 	install scripts/darknet.py $(DESTDIR)$(PREFIX)/share/hdloss/
+	install scripts/plot_comparison scripts/python $(DESTDIR)$(PREFIX)/share/hdloss/scripts/
 	cp -R cfg $(DESTDIR)$(PREFIX)/share/hdloss/
 
 lint:

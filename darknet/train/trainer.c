@@ -341,8 +341,8 @@ static train_result loop(trainer *t) {
             saved = now_seconds();
         }
         if (stop && !last) {
-            say(t, "stopped at update %llu; go on with: train DATA CFG %s", (unsigned long long)t->run.steps,
-                t->backup_path);
+            say(t, "stopped at update %llu; go on with the same options and: train DATA CFG %s",
+                (unsigned long long)t->run.steps, t->backup_path);
             return TRAIN_STOPPED;
         }
     }
