@@ -15,7 +15,8 @@ ARRAYS = ["is16x16", "is8x8", "is32x32"]
 MAIN_ARRAY = ARRAYS[0]
 COLUMNS = ["network", "step", "method", "array", "int8_top1", "points", "flips_per_image", "flips_ratio", "energy_uj",
            "energy_ratio", "clock_uj", "one_pass_flips_ratio", "kernel_layers_flips_ratio", "kernel_layers_energy_ratio",
-           "best_layer_energy_ratio", "traced_energy_uj", "traced_energy_ratio", "energy_table"]
+           "best_layer_energy_ratio", "traced_energy_uj", "traced_energy_ratio", "traced_multiplier_uj",
+           "traced_accumulator_uj", "energy_table"]
 METHODS = ["baseline", "reordered", "post-training", "trained"]
 STYLES = {"baseline": ("#222222", "D"), "reordered": ("#56B4E9", "v"), "post-training": ("#0072B2", "o"),
           "trained": ("#D55E00", "s")}
@@ -67,9 +68,9 @@ def kernel_layers(cfg):
     return found
 
 
-def traced(report):
-    """pJ of the datapath, every register of the array in every cycle, of one image; 0 where it was not traced."""
-    return report["total"].get("trace", {}).get("energy_pj", {}).get("datapath", 0)
+def traced(report, part="datapath"):
+    """pJ of a part, every register of the array in every cycle, of one image; 0 where it was not traced."""
+    return report["total"].get("trace", {}).get("energy_pj", {}).get(part, 0)
 
 
 def row_of(name, step, cfg, array, top1, base, now):
@@ -78,6 +79,7 @@ def row_of(name, step, cfg, array, top1, base, now):
     flips = lambda r: r["total"]["flips_per_image"]
     layer_flips, layer_energy = (lambda l: l["flips_per_image"]), (lambda l: l["energy_pj"]["datapath"])
     ratio = lambda value: "%.3f" % (value(base) / value(now))
+    traced_uj = lambda part: "%.3f" % (traced(now, part) * 1e-6) if traced(now) else ""
     return {"network": step["network"], "step": name, "method": step["method"], "array": array, "int8_top1": "%.4f" % top1,
             "flips_per_image": flips(now), "flips_ratio": ratio(flips), "energy_uj": "%.3f" % (energy(now) * 1e-6),
             "energy_ratio": ratio(energy), "clock_uj": "%.3f" % (now["total"]["energy_pj"]["clock"] * 1e-6),
@@ -85,8 +87,8 @@ def row_of(name, step, cfg, array, top1, base, now):
             "kernel_layers_flips_ratio": ratio(lambda r: kernel_sum(r, chosen, layer_flips)),
             "kernel_layers_energy_ratio": ratio(lambda r: kernel_sum(r, chosen, layer_energy)),
             "best_layer_energy_ratio": "%.2f" % max(layer_ratios(base, now).values()),
-            "traced_energy_uj": "%.3f" % (traced(now) * 1e-6) if traced(now) else "",
-            "traced_energy_ratio": ratio(traced) if traced(now) else "",
+            "traced_energy_uj": traced_uj("datapath"), "traced_energy_ratio": ratio(traced) if traced(now) else "",
+            "traced_multiplier_uj": traced_uj("multiplier"), "traced_accumulator_uj": traced_uj("accumulator"),
             "energy_table": now["accelerator"]["energy_table"] if "energy_table" in now["accelerator"] else ""}
 
 
@@ -250,9 +252,26 @@ def markdown_table(rows, array):
     return lines
 
 
+def parts_table(rows):
+    """Where the traced energy goes."""
+    lines = ["## Where the traced energy goes", "",
+             "µJ an image on %s. The multiplier follows its weight's flips; the accumulator (adder and register) follows the partial"
+             % MAIN_ARRAY,
+             "sums, which a lane's sums reach from all lanes above it: they change long after most lanes have fallen silent. That is",
+             "what keeps the traced ratios below those of flips.", "",
+             "| step | fewer flips | multiplier | accumulator | registers and wires | accumulator's share |",
+             "| --- | --- | --- | --- | --- | --- |"]
+    for r in rows:
+        if r.get("traced_accumulator_uj"):
+            whole, multiplier, accumulator = (float(r["traced_%s_uj" % part]) for part in ("energy", "multiplier", "accumulator"))
+            lines.append("| `%s` | %sx | %.1f | %.1f | %.1f | %.0f %% |" % (
+                r["step"], r["flips_ratio"], multiplier, accumulator, whole - multiplier - accumulator, 100 * accumulator / whole))
+    return lines + [""]
+
+
 def training_of(step):
-    after = ["fine-tuning `%s` at a rate of %s, half of the truth its answers" % (step["after"], step["net"]["learning_rate"])
-             ] if step["after"] else []
+    after = ["fine-tuning `%s` at a rate of %s, half of the truth `%s`'s answers" % (
+        step["start"], step["net"]["learning_rate"], step["after"])] if step["after"] else []
     return ", ".join(["%d epochs" % step["epochs"], "seed %d" % step["seed"]] + after
                      + ["%s=%s" % pair for pair in step["hdloss"].items()])
 
@@ -283,7 +302,7 @@ def page(rows, steps, places, figures, study):
             "traced ratio is the one to quote.", ""]
     for array in ARRAYS:
         text += ["## %s" % array, ""] + markdown_table(rows, array) + [""]
-    text += study
+    text += parts_table(rows) + study
     text += ["## How each was made", "", "`scripts/reproduce STEP` makes one; settings and logs are in `results/logs`.", ""]
     text += made_by(steps, places) + ["", "## Figures", ""]
     text += ["![%s](../results/figures/%s)" % (name[:-4], name) for name in figures]

@@ -2,7 +2,8 @@
 with after a kill at any point, and never mixed with a run of other settings.
 
 A run's directory holds settings.json (written before training begins), the cfg that was trained, and what `darknet classifier
-train` writes. A run is complete when <name>.weights and the last epoch's row of <name>.csv are there.
+train` writes. A run is complete when <name>.weights and the last epoch's row of <name>.csv are there, and where words were trained
+<name>.stream, which is written last.
 """
 import csv
 import hashlib
@@ -108,8 +109,13 @@ class Run:
         rows = log_rows(self.path(".csv"))
         return rows[-1] if rows else None
 
+    def trains_words(self):
+        values = [line.split("=")[1] for line in self.cfg_text.replace(" ", "").splitlines() if line.startswith("train_mu=")]
+        return any(float(value) > 0 for value in values)
+
     def complete(self):
-        return os.path.exists(self.path(".weights")) and self.last_row() is not None
+        files = [".weights"] + ([".stream"] if self.trains_words() else [])
+        return all(os.path.exists(self.path(tail)) for tail in files) and self.last_row() is not None
 
     def check_settings(self):
         """Whether the directory is this run's already; another run's is refused."""
@@ -145,4 +151,4 @@ class Run:
         write_whole(os.path.join(self.directory, "settings.json"), json.dumps(self.settings, indent=1) + "\n")
         run_darknet(self.arguments(), output)
         if not self.complete():
-            raise RunError("%s: training ended without %s" % (self.directory, self.path(".weights")))
+            raise RunError("%s: training ended without its last files" % self.directory)

@@ -24,5 +24,14 @@ good sweep -lambda 0,8 -mu 2 -hdloss trellis_every=2
 same before.csv front/sweep.csv
 [ -z "$(find front/lambda-8-seed1/tiny.weights -newermt 2002-01-01)" ] || fail "a complete run was trained again"
 bad "other settings" sweep -lambda 8 -mu 2 -hdloss trellis_every=3
+# A cfg whose own settings train for flips: the run without either has them off, and keeps the other keys.
+sed 's/^\[net\]/[net]\nhdloss=8/' tiny.cfg >switched.cfg
+good "$ROOT/scripts/sweep" tiny.data switched.cfg base/tiny.weights -teacher base/tiny.weights -epochs 1 -out switched -mu 2 \
+    -hdloss train_mu=9 trellis_every=2
+plain=switched/none-seed1/switched.cfg
+for line in lambda=0 train_mu=0 trellis_every=2; do grep -qx "$line" $plain || fail "$plain has no $line"; done
+python -c 'import csv; rows = list(csv.DictReader(l for l in open("switched/none-seed1/switched.csv") if l[0] != "#"))
+assert all(float(r["hd_loss"]) == 0 for r in rows), rows'
+grep -q '"-teacher"' switched/mu-2-seed1/settings.json || fail "the teacher is not among the settings"
 bad "nothing to sweep" "$ROOT/scripts/sweep" tiny.data tiny.cfg -epochs 1
 bad "-epochs" "$ROOT/scripts/sweep" tiny.data tiny.cfg -lambda 1
