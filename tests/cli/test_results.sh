@@ -1,14 +1,14 @@
 # The committed networks that were fine-tuned through their words flip as results/results.csv says, and the light one answers so.
 . "$ROOT/tests/cli/lib.sh"
-cfg=$ROOT/cfg/mobilenetv2-light-cifar100.cfg weights=$ROOT/results/weights/light-words.weights
+cfg=$ROOT/cfg/mobilenetv2-light-cifar100.cfg weights=$ROOT/results/weights/light-words-3.weights
 # result COLUMN [STEP]: of that step's row on the array it was made for.
 result() { python -c 'import csv, sys
 print(next(r[sys.argv[2]] for r in csv.DictReader(open(sys.argv[1])) if r["step"] == sys.argv[3] and r["array"] == "is16x16"))' \
-    "$ROOT/results/results.csv" "$1" "${2:-light-words}"; }
+    "$ROOT/results/results.csv" "$1" "${2:-light-words-3}"; }
 
 good "$DARKNET" hd flips "$cfg" "$weights" -json flips.json
 [ "$(json flips.json 'd["total"]["flips_per_image"]')" = "$(result flips_per_image)" ] || fail "other flips than results.csv's"
-for step in mobilenetv2-rounded mobilenetv2-words-3; do
+for step in mobilenetv2-rounded mobilenetv2-words-6; do
     good "$DARKNET" hd flips "$ROOT/cfg/mobilenetv2-cifar100.cfg" "$ROOT/results/weights/$step.weights" -json full.json
     [ "$(json full.json 'd["total"]["flips_per_image"]')" = "$(result flips_per_image $step)" ] || fail "$step: other flips than results.csv's"
 done
