@@ -122,7 +122,7 @@ void sum_parts(size_t parts, size_t stride, size_t count, const float *part, flo
     const size_t block = 4096;
     const row_kernels *k = row_kernels_at(isa_best());
     size_t blocks = (count + block - 1) / block;
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(threads) schedule(static)
     for (size_t b = 0; b < blocks; b++) {
         size_t first = b * block, length = count - first < block ? count - first : block;
         for (size_t i = 0; i < parts; i++)

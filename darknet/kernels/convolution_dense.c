@@ -143,12 +143,12 @@ static void forward(const forward_call *call) {
     {
         float *tile = w.tiles + (size_t)omp_get_thread_num() * tile_size;
         if (!call->packed) {
-#pragma omp for schedule(dynamic, 1)
+#pragma omp for schedule(static)
             for (size_t i = 0; i < panels; i++)
                 w.kernels->pack(&w.product.weights, i, call->weights, w.lists.weight_at, w.lists.depth,
                                 w.packing);
         }
-#pragma omp for schedule(dynamic, 1)
+#pragma omp for schedule(static)
         for (size_t i = 0; i < w.items * w.groups; i++) forward_item(&w, i / w.groups, i % w.groups, tile);
     }
     if (call->moments)

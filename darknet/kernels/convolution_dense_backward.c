@@ -261,13 +261,13 @@ void dense_backward(const backward_call *call) {
 #pragma omp parallel num_threads(call->threads)
     {
         float *tiles = w.tiles + (size_t)omp_get_thread_num() * tile_size;
-#pragma omp for schedule(dynamic, 1)
+#pragma omp for schedule(static)
         for (size_t i = 0; i < w.class_count * panels; i++) {
             const residue_class *c = &w.classes[i / panels];
             w.kernels->pack(&c->product.weights, i % panels, call->weights, c->lists.weight_at, w.plan.area,
                             c->packing);
         }
-#pragma omp for schedule(dynamic, 1)
+#pragma omp for schedule(static)
         for (size_t i = 0; i < w.plan.parts; i++) backward_part(&w, i, tiles);
     }
     if (call->sums) sums_of_parts(w.plan.parts, call->shape->in_channels, w.sum_stride, w.sums, call->sums);

@@ -128,7 +128,7 @@ static void forward(const forward_call *call) {
     forward_work w;
     forward_prepare(&w, call);
     size_t jobs = w.plan.items * w.groups, tile = floats_padded(tile_floats(&w.plan.in));
-#pragma omp parallel for num_threads(call->threads) schedule(dynamic, 1) if (jobs > 1)
+#pragma omp parallel for num_threads(call->threads) schedule(static) if (jobs > 1)
     for (size_t i = 0; i < jobs; i++)
         forward_item(&w, i / w.groups, i % w.groups, w.tiles + (size_t)omp_get_thread_num() * tile);
     if (call->moments)
@@ -226,7 +226,7 @@ static void backward(const backward_call *call) {
     backward_work w;
     backward_prepare(&w, call);
     size_t area = w.plan.area, part_floats = area * w.stride;
-#pragma omp parallel for num_threads(call->threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(call->threads) schedule(static)
     for (size_t i = 0; i < w.plan.parts; i++)
         backward_part(&w, i, w.tiles + (size_t)omp_get_thread_num() * backward_tile_floats(&w.plan));
     if (call->sums) sums_of_parts(w.plan.parts, w.channels, w.stride, w.sums, call->sums);

@@ -115,7 +115,7 @@ static void forward(const forward_call *call) {
           *m2s = take_floats(&workspace, s->batch * stride);
     size_t *rows_of = (size_t *)(void *)take_floats(&workspace, 2 * s->batch);
     size_t private_floats = buffer_floats(s, false);
-#pragma omp parallel for num_threads(call->threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(call->threads) schedule(static)
     for (size_t i = 0; i < s->batch; i++) {
         float *mine = workspace + (size_t)omp_get_thread_num() * private_floats,
               *out = call->out + i * out_image;
@@ -166,7 +166,7 @@ static void backward(const backward_call *call) {
     size_t parts = parts_of(s), stride = floats_padded(weight_count(s)),
            private_floats = buffer_floats(s, true);
     float *part = take_floats(&workspace, parts * stride);
-#pragma omp parallel for num_threads(call->threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(call->threads) schedule(static)
     for (size_t i = 0; i < parts; i++) {
         float *mine = workspace + (size_t)omp_get_thread_num() * private_floats;
         float *weight_part = call->weight_delta ? part + i * stride : NULL;

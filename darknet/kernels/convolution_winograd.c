@@ -150,10 +150,10 @@ static void forward(const forward_call *call) {
     {
         float *scratch = w.scratch + (size_t)omp_get_thread_num() * w.scratch_floats;
         if (!call->packed) {
-#pragma omp for schedule(dynamic, 1)
+#pragma omp for schedule(static)
             for (size_t i = 0; i < w.vectors; i++) w.kernels->pack(&weights, i, call->weights, w.packing);
         }
-#pragma omp for schedule(dynamic, 1)
+#pragma omp for schedule(static)
         for (size_t i = 0; i < w.items * w.groups; i++) forward_item(&w, i / w.groups, i % w.groups, scratch);
     }
     if (call->moments)

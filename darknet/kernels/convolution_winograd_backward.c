@@ -191,11 +191,11 @@ void winograd_backward(const backward_call *call) {
     {
         float *scratch = w.scratch + (size_t)omp_get_thread_num() * w.scratch_floats;
         if (call->in_delta) {
-#pragma omp for schedule(dynamic, 1)
+#pragma omp for schedule(static)
             for (size_t i = 0; i < s->in_channels / w.kernels->lanes; i++)
                 w.kernels->pack(&turned, i, call->weights, w.packing);
         }
-#pragma omp for schedule(dynamic, 1)
+#pragma omp for schedule(static)
         for (size_t i = 0; i < w.plan.parts; i++) backward_part(&w, i, scratch);
     }
     if (call->sums) sums_of_parts(w.plan.parts, s->in_channels, s->in_channels, w.sums, call->sums);

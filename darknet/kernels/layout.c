@@ -14,13 +14,13 @@ static void transpose(size_t rows, size_t columns, const float *in, float *out) 
 }
 
 void nchw_to_nhwc(size_t batch, size_t channels, size_t pixels, const float *in, float *out, int threads) {
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(threads) schedule(static)
     for (size_t i = 0; i < batch; i++)
         transpose(channels, pixels, in + i * channels * pixels, out + i * channels * pixels);
 }
 
 void nhwc_to_nchw(size_t batch, size_t channels, size_t pixels, const float *in, float *out, int threads) {
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(threads) schedule(static)
     for (size_t i = 0; i < batch; i++)
         transpose(pixels, channels, in + i * channels * pixels, out + i * channels * pixels);
 }

@@ -40,7 +40,7 @@ void matrix_multiply(bool transpose_a, bool transpose_b, size_t m, size_t n, siz
      */
     size_t block = m < 256 ? m : 128;
     size_t blocks = (m + block - 1) / block;
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1) if (threads > 1 && blocks > 1)
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1 && blocks > 1)
     for (size_t i = 0; i < blocks; i++)
         multiply_rows(&p, i * block, m - i * block < block ? m - i * block : block);
 }

@@ -24,7 +24,7 @@ void channel_moments_compute(size_t pixels, size_t channels, const float *x, con
     size_t stride = padded(channels);
     float *means = workspace, *m2s = means + chunks.count * stride;
     size_t rows[MOST_CHUNKS];
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(threads) schedule(static)
     for (size_t i = 0; i < chunks.count; i++) {
         rows[i] = row_chunk_rows(&chunks, i);
         k->moments(rows[i], channels, x + i * chunks.rows_per_chunk * channels, means + i * stride,
@@ -54,7 +54,7 @@ void lazy_gradient_reduce(size_t pixels, size_t channels, const lazy_gradient *g
     const row_kernels *k = kernels();
     size_t stride = padded(channels);
     float *sums = workspace, *sums_x = sums + chunks.count * stride;
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(threads) schedule(static)
     for (size_t i = 0; i < chunks.count; i++) {
         lazy_gradient part = gradient_from(g, i * chunks.rows_per_chunk * channels);
         k->reduce(row_chunk_rows(&chunks, i), channels, &part, center, sums + i * stride,
@@ -67,7 +67,7 @@ void lazy_gradient_reduce(size_t pixels, size_t channels, const lazy_gradient *g
 void lazy_tensor_store(size_t pixels, size_t channels, const lazy_tensor *in, float *out, int threads) {
     row_chunks chunks = row_chunks_of(pixels, channels, MOST_CHUNKS);
     const row_kernels *k = kernels();
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(threads) schedule(static)
     for (size_t i = 0; i < chunks.count; i++) {
         size_t offset = i * chunks.rows_per_chunk * channels;
         k->map(row_chunk_rows(&chunks, i), channels, &in->map, in->data + offset, out + offset);
@@ -78,7 +78,7 @@ void lazy_gradient_store(size_t pixels, size_t channels, const lazy_gradient *g,
                          int threads) {
     row_chunks chunks = row_chunks_of(pixels, channels, MOST_CHUNKS);
     const row_kernels *k = kernels();
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(threads) schedule(static)
     for (size_t i = 0; i < chunks.count; i++) {
         size_t offset = i * chunks.rows_per_chunk * channels;
         lazy_gradient part = gradient_from(g, offset);
@@ -90,7 +90,7 @@ void lazy_tensor_add(size_t pixels, size_t channels, float alpha, const lazy_ten
                      const lazy_tensor *b, float *out, int threads) {
     row_chunks chunks = row_chunks_of(pixels, channels, MOST_CHUNKS);
     const row_kernels *k = kernels();
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(threads) schedule(static)
     for (size_t i = 0; i < chunks.count; i++) {
         size_t offset = i * chunks.rows_per_chunk * channels;
         lazy_tensor x = *a, y = *b;
@@ -103,7 +103,7 @@ void lazy_tensor_add(size_t pixels, size_t channels, float alpha, const lazy_ten
 void array_scale_add(size_t count, float alpha, const float *x, float *y, bool accumulate, int threads) {
     row_chunks chunks = row_chunks_of(count, 1, MOST_CHUNKS);
     const row_kernels *k = kernels();
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(threads) schedule(static)
     for (size_t i = 0; i < chunks.count; i++) {
         size_t offset = i * chunks.rows_per_chunk;
         k->scale_add(row_chunk_rows(&chunks, i), alpha, x + offset, y + offset, accumulate);

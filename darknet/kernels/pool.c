@@ -22,7 +22,7 @@ void maxpool_forward(const pool_shape *s, const lazy_tensor *in, float *out, uin
     const pool_kernels *k = pool_kernels_at(isa_best());
     size_t in_image = s->in_height * s->in_width * s->channels,
            out_image = s->out_height * s->out_width * s->channels;
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(threads) schedule(static)
     for (size_t i = 0; i < s->batch; i++)
         k->max_image(s, &in->map, in->data + i * in_image, out + i * out_image,
                      index ? index + i * out_image : NULL);
@@ -32,7 +32,7 @@ void maxpool_backward(const pool_shape *s, const float *delta, const uint32_t *i
                       bool accumulate, int threads) {
     size_t in_image = s->in_height * s->in_width * s->channels,
            out_image = s->out_height * s->out_width * s->channels;
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(threads) schedule(static)
     for (size_t i = 0; i < s->batch; i++) {
         float *to = in_delta + i * in_image;
         if (!accumulate) memset(to, 0, in_image * sizeof(float));
@@ -47,7 +47,7 @@ void maxpool_backward(const pool_shape *s, const float *delta, const uint32_t *i
 void average_pool_forward(size_t batch, size_t pixels, size_t channels, const lazy_tensor *in, float *out,
                           int threads) {
     const pool_kernels *k = pool_kernels_at(isa_best());
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(threads) schedule(static)
     for (size_t i = 0; i < batch; i++)
         k->average_image(pixels, channels, &in->map, in->data + i * pixels * channels, out + i * channels);
 }
@@ -56,7 +56,7 @@ void average_pool_backward(size_t batch, size_t pixels, size_t channels, const f
                            bool accumulate, int threads) {
     const row_kernels *k = row_kernels_at(isa_best());
     float factor = 1.0f / (float)pixels;
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
+#pragma omp parallel for num_threads(threads) schedule(static)
     for (size_t i = 0; i < batch; i++)
         for (size_t p = 0; p < pixels; p++)
             k->scale_add(channels, factor, delta + i * channels, in_delta + (i * pixels + p) * channels,
