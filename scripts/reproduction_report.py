@@ -255,10 +255,9 @@ def markdown_table(rows, array):
 def parts_table(rows):
     """Where the traced energy goes."""
     lines = ["## Where the traced energy goes", "",
-             "µJ an image on %s. The multiplier follows its weight's flips; the accumulator (adder and register) follows the partial"
+             "µJ an image on %s. The multiplier follows its own weight's flips; the accumulator (adder and register) follows a partial"
              % MAIN_ARRAY,
-             "sums, which a lane's sums reach from all lanes above it: they change long after most lanes have fallen silent. That is",
-             "what keeps the traced ratios below those of flips.", "",
+             "sum, which changes whenever the word of its own or of any lane above it does: its share grows as flips grow few.", "",
              "| step | fewer flips | multiplier | accumulator | registers and wires | accumulator's share |",
              "| --- | --- | --- | --- | --- | --- |"]
     for r in rows:
@@ -271,7 +270,7 @@ def parts_table(rows):
 
 def training_of(step):
     after = ["fine-tuning `%s` at a rate of %s, half of the truth `%s`'s answers" % (
-        step["start"], step["net"]["learning_rate"], step["after"])] if step["after"] else []
+        step["after"], step["net"]["learning_rate"], step["after"])] if step["after"] else []
     return ", ".join(["%d epochs" % step["epochs"], "seed %d" % step["seed"]] + after
                      + ["%s=%s" % pair for pair in step["hdloss"].items()])
 

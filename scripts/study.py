@@ -17,8 +17,7 @@ import training_runs as runs
 EPOCHS, SEEDS, NETWORK = 2, (1, 2, 3), "light"
 ROUNDING = ["-drop", ".5"]
 ORDERS = {"reorder_every": "1"}
-# Words in the forward pass; the results' steps take these keys from here.
-WORDS = {"lambda": "0", "trellis_every": "8", "reorder_every": "1", "ramp_epochs": "1"}
+WORDS = {"lambda": "0", "trellis_every": "8", "reorder_every": "1", "ramp_epochs": "1", "importance": "gradient"}
 
 
 def loss(surrogate, weight, **more):
@@ -26,7 +25,8 @@ def loss(surrogate, weight, **more):
 
 
 def words(mu, **more):
-    return dict(WORDS, **dict({"train_mu": "%g" % mu, "importance": "gradient"}, **more))
+    """Words in the forward pass; the results' steps take these keys from here."""
+    return dict(WORDS, **dict({"train_mu": "%g" % mu}, **more))
 
 
 # name: [hdloss] keys; None: no such section.

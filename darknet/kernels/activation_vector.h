@@ -178,4 +178,29 @@ ALWAYS_INLINE vec activation_pass_back(activation_kind kind, vec delta, vec z) {
     }
 }
 
+/* Calls body(kind, ...) with the common kinds as constants. */
+#define WITH_KIND(kind, body, ...)                                                                           \
+    do {                                                                                                     \
+        switch (kind) {                                                                                      \
+        case ACTIVATION_LINEAR:                                                                              \
+            body(ACTIVATION_LINEAR, __VA_ARGS__);                                                            \
+            break;                                                                                           \
+        case ACTIVATION_RELU:                                                                                \
+            body(ACTIVATION_RELU, __VA_ARGS__);                                                              \
+            break;                                                                                           \
+        case ACTIVATION_RELU6:                                                                               \
+            body(ACTIVATION_RELU6, __VA_ARGS__);                                                             \
+            break;                                                                                           \
+        case ACTIVATION_LEAKY:                                                                               \
+            body(ACTIVATION_LEAKY, __VA_ARGS__);                                                             \
+            break;                                                                                           \
+        case ACTIVATION_SWISH:                                                                               \
+            body(ACTIVATION_SWISH, __VA_ARGS__);                                                             \
+            break;                                                                                           \
+        default:                                                                                             \
+            body(kind, __VA_ARGS__);                                                                         \
+            break;                                                                                           \
+        }                                                                                                    \
+    } while (0)
+
 #endif

@@ -18,24 +18,6 @@ void ISA_NAME(depthwise_backward)(const depthwise_backward_job *job);
 #define RUN 2
 #endif
 
-#define WITH_KIND(kind, body, ...)                                                                           \
-    do {                                                                                                     \
-        switch (kind) {                                                                                      \
-        case ACTIVATION_LINEAR:                                                                              \
-            body(ACTIVATION_LINEAR, __VA_ARGS__);                                                            \
-            break;                                                                                           \
-        case ACTIVATION_RELU:                                                                                \
-            body(ACTIVATION_RELU, __VA_ARGS__);                                                              \
-            break;                                                                                           \
-        case ACTIVATION_RELU6:                                                                               \
-            body(ACTIVATION_RELU6, __VA_ARGS__);                                                             \
-            break;                                                                                           \
-        default:                                                                                             \
-            body(kind, __VA_ARGS__);                                                                         \
-            break;                                                                                           \
-        }                                                                                                    \
-    } while (0)
-
 ALWAYS_INLINE void zero_vectors(float *to, size_t count) {
     for (size_t i = 0; i < count; i++) vec_store(to + i * VECTOR_LANES, (vec){0});
 }

@@ -23,31 +23,6 @@ static size_t block_width(size_t channels, size_t first) {
     return channels - first < BLOCK ? channels - first : BLOCK;
 }
 
-/* Calls body(kind, ...) with the common kinds as constants. */
-#define WITH_KIND(kind, body, ...)                                                                           \
-    do {                                                                                                     \
-        switch (kind) {                                                                                      \
-        case ACTIVATION_LINEAR:                                                                              \
-            body(ACTIVATION_LINEAR, __VA_ARGS__);                                                            \
-            break;                                                                                           \
-        case ACTIVATION_RELU:                                                                                \
-            body(ACTIVATION_RELU, __VA_ARGS__);                                                              \
-            break;                                                                                           \
-        case ACTIVATION_RELU6:                                                                               \
-            body(ACTIVATION_RELU6, __VA_ARGS__);                                                             \
-            break;                                                                                           \
-        case ACTIVATION_LEAKY:                                                                               \
-            body(ACTIVATION_LEAKY, __VA_ARGS__);                                                             \
-            break;                                                                                           \
-        case ACTIVATION_SWISH:                                                                               \
-            body(ACTIVATION_SWISH, __VA_ARGS__);                                                             \
-            break;                                                                                           \
-        default:                                                                                             \
-            body(kind, __VA_ARGS__);                                                                         \
-            break;                                                                                           \
-        }                                                                                                    \
-    } while (0)
-
 ALWAYS_INLINE void map_block(activation_kind kind, size_t rows, size_t channels, size_t width,
                              const constants *scale, const constants *shift, const float *in, float *out) {
     for (size_t r = 0; r < rows; r++)

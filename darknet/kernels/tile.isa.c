@@ -15,24 +15,6 @@ extern const tile_kernels ISA_NAME(tile_kernels);
 
 /* ---- filling ---- */
 
-#define WITH_KIND(kind, body, ...)                                                                           \
-    do {                                                                                                     \
-        switch (kind) {                                                                                      \
-        case ACTIVATION_LINEAR:                                                                              \
-            body(ACTIVATION_LINEAR, __VA_ARGS__);                                                            \
-            break;                                                                                           \
-        case ACTIVATION_RELU:                                                                                \
-            body(ACTIVATION_RELU, __VA_ARGS__);                                                              \
-            break;                                                                                           \
-        case ACTIVATION_RELU6:                                                                               \
-            body(ACTIVATION_RELU6, __VA_ARGS__);                                                             \
-            break;                                                                                           \
-        default:                                                                                             \
-            body(kind, __VA_ARGS__);                                                                         \
-            break;                                                                                           \
-        }                                                                                                    \
-    } while (0)
-
 ALWAYS_INLINE void fill_mapped(activation_kind kind, size_t pixels, size_t channels, const channel_map *map,
                                const float *in, float *tile, size_t plane) {
     for (size_t p = 0; p < pixels; p++, in += channels, tile += TILE_CHANNELS)
