@@ -1,7 +1,8 @@
 /* How much memory a network may take, checked from its shapes before any of it is allocated. What counts: the
  * parameters; in training their gradients, the optimiser's state and one copy of the parameters for the
- * checkpoint hooks; activations, gradients and workspace (the arena); the packed weights of inference; the
- * batches that are prepared ahead. Data sets may take what is left then (dataset_open counts them). */
+ * checkpoint hooks; activations, gradients and workspace (the arena); the packed weights and the crew of
+ * inference; the batches that are prepared ahead. Data sets may take what is left then (dataset_open counts
+ * them). */
 #include "core/memory.h"
 #include "network/network.h"
 
@@ -57,12 +58,13 @@ bool network_check_sizes(network *net, error *e) {
 }
 
 bool network_check_memory(network *net, size_t arena_bytes, error *e) {
+    if (net->owner) return true; /* it counted what this one takes */
     uint64_t floats = net->parameter_total * copies_of_parameters(net), prefetched = prefetched_floats(net),
              all;
     if (__builtin_add_overflow(floats, prefetched, &floats) || floats > net->memory_limit / sizeof(float))
         all = floats > UINT64_MAX / sizeof(float) ? UINT64_MAX : floats * sizeof(float);
     else
-        all = floats * sizeof(float) + arena_bytes + network_packed_bytes(net);
+        all = floats * sizeof(float) + arena_bytes + crew_bytes(net, arena_bytes) + network_packed_bytes(net);
     if (all > net->memory_limit)
         return error_set(e,
                          "%s: wants %.1f MB of memory at %zu images a pass, more than the %.1f MB allowed; "
@@ -75,6 +77,7 @@ bool network_check_memory(network *net, size_t arena_bytes, error *e) {
 
 bool network_allocate_parameters(network *net, error *e) {
     size_t total = net->parameter_total, place = 0;
+    if (net->owner) net->values = net->owner->values;
     if (!net->values) net->values = memory_allocate_zeroed(total, sizeof(float));
     if (net->training && !net->gradients) net->gradients = memory_allocate_zeroed(total, sizeof(float));
     if (!net->values || (net->training && !net->gradients))

@@ -210,7 +210,7 @@ static bool build(network *net, const network_settings *settings, diagnostics *d
     net->pass_batch = (size_t)(settings->pass_batch > 0 ? settings->pass_batch : default_batch);
     net->memory_limit = network_memory_limit(settings->max_memory_bytes);
     if (!network_plan(net, e)) return false;
-    for (int i = 0; i < net->layer_count; i++)
+    for (int i = 0; i < net->layer_count && !net->owner; i++)
         if (net->layers[i].type->initialize)
             net->layers[i].type->initialize(&net->layers[i], net->options.seed);
     return true;
@@ -230,33 +230,51 @@ static network *allocate_network(const network_settings *settings, const char *p
     return net;
 }
 
-network *network_clone(const network *net, error *e) {
-    /* the copy's parameters are counted among what the network takes */
-    uint64_t own =
-        net->training ? net->memory_bytes - net->parameter_total * sizeof(float) : net->memory_bytes;
-    network_settings settings = {.pass_batch = (int)net->pass_batch,
-                                 .max_memory_bytes = net->memory_limit > own ? net->memory_limit - own : 1,
-                                 .threads = net->threads,
-                                 .extensions = net->extensions,
-                                 .extension_count = net->extension_count};
-    network *copy = allocate_network(&settings, cfg_path(net->source), e);
+/* A second network of the same cfg; owner: whose parameters it reads, NULL: it gets its own. */
+static network *build_alike(const network *net, const network *owner, const network_settings *settings,
+                            error *e) {
+    network *copy = allocate_network(settings, cfg_path(net->source), e);
     if (!copy) return NULL;
     diagnostics *d = diagnostics_create();
     copy->source = net->source;
     copy->borrows_source = true;
+    copy->owner = owner;
     copy->name = strdup(net->name);
-    if (!d || !copy->name || !build(copy, &settings, d, e)) {
+    if (!d || !copy->name || !build(copy, settings, d, e)) {
         network_destroy(copy);
         copy = NULL;
-    } else {
-        memcpy(copy->values, net->values, net->parameter_total * sizeof(float));
-        copy->seen = net->seen;
-        copy->options.seed = net->options.seed;
-        for (int i = 0; i < copy->layer_count; i++)
-            copy->layers[i].fresh_statistics = net->layers[i].fresh_statistics;
     }
     diagnostics_destroy(d);
     return copy;
+}
+
+network *network_clone(const network *net, error *e) {
+    /* the copy's parameters are counted among what the network takes */
+    uint64_t own =
+        net->training ? net->memory_bytes - net->parameter_total * sizeof(float) : net->memory_bytes;
+    const network_settings settings = {.pass_batch = (int)net->pass_batch,
+                                       .max_memory_bytes =
+                                           net->memory_limit > own ? net->memory_limit - own : 1,
+                                       .threads = net->threads,
+                                       .extensions = net->extensions,
+                                       .extension_count = net->extension_count};
+    network *copy = build_alike(net, NULL, &settings, e);
+    if (!copy) return NULL;
+    memcpy(copy->values, net->values, net->parameter_total * sizeof(float));
+    copy->seen = net->seen;
+    copy->options.seed = net->options.seed;
+    for (int i = 0; i < copy->layer_count; i++)
+        copy->layers[i].fresh_statistics = net->layers[i].fresh_statistics;
+    return copy;
+}
+
+network *network_share(const network *net, size_t pass_batch, error *e) {
+    const network_settings settings = {.pass_batch = (int)pass_batch,
+                                       .max_memory_bytes = net->memory_limit,
+                                       .threads = 1,
+                                       .extensions = net->extensions,
+                                       .extension_count = net->extension_count};
+    return build_alike(net, net, &settings, e);
 }
 
 network *network_create(const char *cfg_path_name, const network_settings *settings, diagnostics *d,
@@ -282,7 +300,8 @@ void network_destroy(network *net) {
     }
     free(net->layers);
     net_options_free(&net->options);
-    memory_free(net->values);
+    crew_dismiss(net);
+    if (!net->owner) memory_free(net->values);
     memory_free(net->gradients);
     memory_free(net->arena);
     memory_free(net->packed_weights);

@@ -64,7 +64,8 @@ typedef struct inference_segment {
 struct network {
     char *name;
     cfg *source;
-    bool borrows_source; /* a clone: the original's */
+    bool borrows_source;  /* a clone: the original's */
+    const network *owner; /* whose parameters these are, NULL: its own */
     net_options options;
     layer *layers;
     int layer_count;
@@ -87,6 +88,8 @@ struct network {
     inference_segment segments[NETWORK_MOST_SEGMENTS];
     int segment_count;
     void *packed_weights; /* see network_pack_weights; NULL: none */
+    network **crew;       /* [crew_count], while weights are packed: see crew.c */
+    int crew_count;
     const darknet_extension *const *extensions;
     size_t extension_count;
     struct network_client *client; /* of the C interface, NULL in networks that it did not load */
@@ -148,6 +151,17 @@ size_t inference_gathered_bytes(const network *net, int segment);
 /* A pass of inference over any batch up to the planned one. */
 void inference_run(const pass *p);
 
+/* ---- inference by a crew of threads (crew.c) ---- */
+/* Images that a member takes at a time; 0: this network has no crew. */
+size_t crew_chunk(const network *net);
+/* At most what a crew takes beside an arena of so many bytes. */
+size_t crew_bytes(const network *net, size_t arena_bytes);
+/* One member a thread; false when there is no use for them, or not the memory. */
+bool crew_gather(network *net);
+void crew_dismiss(network *net);
+/* A pass of inference over any batch up to the planned one, by the crew that was gathered. */
+void crew_run(const pass *p);
+
 /* ---- passes (run.c) ---- */
 tensor_shape network_input_shape(const network *net);
 /* The layer whose output is the network's answer: the last one that is no cost and passes nothing through. */
@@ -208,5 +222,7 @@ bool network_save_weights(const network *net, const char *path, int upto, error 
 /* A second network of the same cfg without training buffers, with this one's values: for hooks that change
  * weights. `net` must outlive it. */
 network *network_clone(const network *net, error *e);
+/* One of the same cfg for inference on one thread, which reads this one's parameters. */
+network *network_share(const network *net, size_t pass_batch, error *e);
 
 #endif

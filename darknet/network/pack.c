@@ -12,17 +12,25 @@ size_t network_packed_bytes(network *net) {
     return bytes;
 }
 
+static void pack_into(network *net, void *packed) {
+    char *at = packed;
+    for (int i = 0; i < net->layer_count; i++) at += pack_layer(&net->layers[i], at);
+}
+
 bool network_pack_weights(network *net) {
     network_unpack_weights(net);
-    size_t bytes = network_packed_bytes(net);
-    char *at = net->packed_weights = memory_allocate(bytes, 1);
-    if (!at) return false;
-    for (int i = 0; i < net->layer_count; i++) at += pack_layer(&net->layers[i], at);
+    net->packed_weights = memory_allocate(network_packed_bytes(net), 1);
+    if (!net->packed_weights) return false;
+    pack_into(net, net->packed_weights);
+    /* Members read the same copies: writing them again changes no byte. */
+    if (crew_gather(net))
+        for (int i = 0; i < net->crew_count; i++) pack_into(net->crew[i], net->packed_weights);
     return true;
 }
 
 void network_unpack_weights(network *net) {
     if (!net->packed_weights) return;
+    crew_dismiss(net);
     for (int i = 0; i < net->layer_count; i++) (void)pack_layer(&net->layers[i], NULL);
     memory_free(net->packed_weights);
     net->packed_weights = NULL;

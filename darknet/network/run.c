@@ -48,7 +48,10 @@ static pass make_pass(network *net, const float *images, size_t batch, bool trai
 
 void network_forward(network *net, const float *images, size_t batch) {
     pass p = make_pass(net, images, batch, false);
-    inference_run(&p);
+    if (net->crew && batch > net->crew[0]->pass_batch)
+        crew_run(&p);
+    else
+        inference_run(&p);
 }
 
 void network_resolve_tree(network *net, size_t batch) {

@@ -122,9 +122,68 @@ static void changed_weights_are_seen(void **state) {
     network_destroy(net);
 }
 
+/* A network of inference alone for passes of MANY images, with the trained one's parameters. */
+enum { MANY = 30 };
+static network *many(const network *from, int threads) {
+    network *net = made_network_from(TEXT, false, threads, 3);
+    error e = {0};
+    assert_true(network_replan(net, false, MANY, &e));
+    memcpy(net->values, from->values, net->parameter_total * sizeof(float));
+    assert_true(network_pack_weights(net));
+    return net;
+}
+
+static void a_crew_answers_the_same(void **state) {
+    (void)state;
+    network *from = trained(1);
+    size_t image = tensor_size(network_input_shape(from));
+    float *images = malloc(MANY * image * sizeof *images), alone[MANY * OUTPUTS], crew[MANY * OUTPUTS];
+    random_state r = random_seeded(5, 5);
+    for (size_t i = 0; i < MANY * image; i++) images[i] = random_uniform(&r, 0, 1);
+    network *one = many(from, 1);
+    assert_null(one->crew);
+    answer(one, images, MANY, alone);
+    for (int threads = 2; threads <= 4; threads++) {
+        network *net = many(from, threads);
+        assert_int_equal(net->crew_count, threads);
+        assert_true(net->crew[0]->pass_batch * (size_t)threads * 4 >= MANY);
+        for (size_t batch = MANY; batch > 0; batch -= batch > 7 ? 5 : 1) {
+            memset(crew, 0, sizeof crew);
+            answer(net, images, batch, crew);
+            assert_memory_equal(alone, crew, batch * OUTPUTS * sizeof(float));
+        }
+        network_unpack_weights(net);
+        assert_null(net->crew);
+        answer(net, images, MANY, crew);
+        assert_memory_equal(alone, crew, sizeof crew);
+        network_destroy(net);
+    }
+    free(images);
+    network_destroy(one);
+    network_destroy(from);
+}
+
+/* Where weights are made anew in every pass there is none; nor for passes of few images. */
+static void a_crew_needs_weights_that_stay(void **state) {
+    (void)state;
+    network *from = trained(1), *net = many(from, 2);
+    assert_non_null(net->crew);
+    assert_true(layer_set_weight_transform(&net->layers[2], twice_the_weights, NULL));
+    assert_true(network_pack_weights(net));
+    assert_null(net->crew);
+    error e = {0};
+    assert_true(layer_set_weight_transform(&net->layers[2], NULL, NULL));
+    assert_true(network_replan(net, false, 7, &e));
+    assert_true(network_pack_weights(net));
+    assert_null(net->crew);
+    network_destroy(net);
+    network_destroy(from);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(turns_do_not_matter),
-                                       cmocka_unit_test(packed_weights_answer_the_same),
-                                       cmocka_unit_test(changed_weights_are_seen)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_crew_answers_the_same), cmocka_unit_test(a_crew_needs_weights_that_stay),
+        cmocka_unit_test(turns_do_not_matter), cmocka_unit_test(packed_weights_answer_the_same),
+        cmocka_unit_test(changed_weights_are_seen)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
