@@ -98,10 +98,11 @@ typedef struct darknet_layer_type {
     void (*backward)(void *state, network *net, const float *input, const float *output, const float *delta,
                      float *in_delta, size_t batch);
     /* Once an update, after the backward pass of all its images and before the step: may add to parameters'
-     * gradients (Darknet's sign: the negative gradient, summed over `images`), returns the loss that it
+     * gradients (Darknet's sign: the negative gradient, summed over `images`); *loss is the loss that it
      * stands for, per image. epoch: epochs seen so far; progress: the share of the run that is done, 0 to 1.
-     */
-    double (*regularize)(void *state, network *net, size_t images, double epoch, double progress);
+     * False ends the run with the sentence. */
+    bool (*regularize)(void *state, network *net, size_t images, double epoch, double progress, double *loss,
+                       darknet_error *e);
     void (*destroy)(void *state);
     /* The state that a resumed run needs, as bytes: save returns a malloc'ed buffer (NULL when there is
      * none). NULL: none. */

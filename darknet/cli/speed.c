@@ -63,17 +63,18 @@ static void bench_close(bench *b) {
     memory_free(b->truth);
 }
 
-/* Seconds of one pass, or one whole step of training. */
-static double bench_once(bench *b) {
-    double start = now_seconds();
+/* *seconds of one pass, or one whole step of training. */
+static bool bench_once(bench *b, double *seconds, error *e) {
+    double start = now_seconds(), loss;
     if (b->net->training) {
         (void)network_train_pass(b->net, b->images, b->truth, b->batch);
-        (void)network_regularize(b->net, b->batch, 1.0, .5);
+        if (!network_regularize(b->net, b->batch, 1.0, .5, &loss, e)) return false;
         optimizer_step(&b->optimizer, 1e-4, b->batch);
     } else {
         network_forward(b->net, b->images, b->batch);
     }
-    return now_seconds() - start;
+    *seconds = now_seconds() - start;
+    return true;
 }
 
 static double peak_megabytes(void) {
@@ -108,13 +109,15 @@ static bool measure(const arguments *a, network *net, size_t tics, double least_
     bool good = bench_open(&b, net, e) && seconds;
     if (good) {
         if (!net->training) (void)network_pack_weights(net);
-        for (int i = 0; i < 2; i++) (void)bench_once(&b);
+        for (int i = 0; i < 2; i++) good = good && bench_once(&b, seconds, e);
         size_t count = 0;
         double total = 0.0;
-        while (count < MOST_PASSES && (count < tics || total < least_seconds))
-            total += seconds[count++] = bench_once(&b);
+        while (good && count < MOST_PASSES && (count < tics || total < least_seconds)) {
+            good = bench_once(&b, seconds + count, e);
+            total += seconds[count++];
+        }
         qsort(seconds, count, sizeof *seconds, ascending);
-        good = report(a, net, seconds, count, e);
+        good = good && report(a, net, seconds, count, e);
     }
     free(seconds);
     bench_close(&b);

@@ -201,8 +201,8 @@ double network_train_pass(network *net, const float *images, const float *truth,
 void network_clear_gradients(network *net);
 
 /* ---- extensions' state that lives in layers ---- */
-/* After the passes of an update: extension layers add their gradients; the sum of their losses. */
-double network_regularize(network *net, size_t images, double epoch, double progress);
+/* After the passes of an update: extension layers add their gradients; *loss: the sum of their losses. */
+bool network_regularize(network *net, size_t images, double epoch, double progress, double *loss, error *e);
 
 /* ---- weight files (weights.c) ---- */
 typedef struct load_report {

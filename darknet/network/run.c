@@ -102,12 +102,15 @@ void network_clear_gradients(network *net) {
     memset(net->gradients, 0, net->parameter_total * sizeof(float));
 }
 
-double network_regularize(network *net, size_t images, double epoch, double progress) {
-    double loss = 0.0;
+bool network_regularize(network *net, size_t images, double epoch, double progress, double *loss, error *e) {
+    *loss = 0.0;
     for (int i = 0; i < net->layer_count; i++) {
         void *state;
+        double own = 0.0;
         const darknet_layer_type *type = external_type(&net->layers[i], &state);
-        if (type && type->regularize) loss += type->regularize(state, net, images, epoch, progress);
+        if (!type || !type->regularize) continue;
+        if (!type->regularize(state, net, images, epoch, progress, &own, e)) return false;
+        *loss += own;
     }
-    return loss;
+    return true;
 }

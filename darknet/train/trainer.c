@@ -184,29 +184,31 @@ static double epochs_seen(const trainer *t) {
     return (double)t->net->seen / (double)dataset_count(t->train_set);
 }
 
-/* The update's loss (an image), its regulariser's part in *regularizer. */
-static double run_update(trainer *t, double *regularizer) {
+/* *loss: the update's, an image, without its regulariser's part, *regularizer. */
+static bool run_update(trainer *t, double *loss, double *regularizer, error *e) {
     network *net = t->net;
-    double loss = 0.0;
     double epoch = epochs_seen(t);
+    *loss = 0.0;
     for (int i = 0; i < net->options.subdivisions; i++) {
         const data_batch *batch = data_loader_next(t->loader);
         const float *truth = t->teacher.net
                                  ? teacher_truth(&t->teacher, batch->images, batch->truth, batch->count)
                                  : batch->truth;
-        loss += network_train_pass(net, batch->images, truth, batch->count);
+        *loss += network_train_pass(net, batch->images, truth, batch->count);
         t->run.epoch_hits += count_hits(net, batch);
         t->run.epoch_images += batch->count;
     }
     size_t images = (size_t)net->options.batch;
     double progress = (double)(net->seen / images) / (double)t->last_batch;
-    *regularizer = network_regularize(net, images, epoch, progress > 1.0 ? 1.0 : progress);
-    return loss / (double)images;
+    *loss /= (double)images;
+    return network_regularize(net, images, epoch, progress > 1.0 ? 1.0 : progress, regularizer, e);
 }
 
 static bool update(trainer *t) {
-    double start = now_seconds(), regularizer = 0.0;
-    double loss = run_update(t, &regularizer);
+    double start = now_seconds(), loss = 0.0, regularizer = 0.0;
+    error why = {0};
+    if (!run_update(t, &loss, &regularizer, &why))
+        return error_set(t->e, "update %llu: %s", (unsigned long long)t->optimizer.steps + 1, why.message);
     /* Darknet counts an update's images before it looks at the schedule: the first update is number 1. */
     double rate = schedule_rate(&t->net->options, t->net->seen / (uint64_t)t->net->options.batch);
     if (!isfinite(loss + regularizer))

@@ -177,35 +177,36 @@ static double sigma_now(const hdloss_settings *s, double progress) {
     return s->sigma_start * pow(s->sigma_end / s->sigma_start, share);
 }
 
-/* lambda times the surrogate's loss; NAN after a failure. */
-static double surrogate_loss(hdloss_layer *own, const network *net, size_t images, double epoch,
-                             double progress) {
+/* *loss: lambda times the surrogate's. */
+static bool surrogate_loss(hdloss_layer *own, const network *net, size_t images, double epoch,
+                           double progress, double *loss, error *e) {
     const hdloss_settings *s = &own->settings;
-    error e = {0};
     hd_error h = {0};
     double lambda = s->ramp_epochs > 0.0 ? s->lambda * fmin(1.0, epoch / s->ramp_epochs) : s->lambda;
     own->last_lambda = lambda;
     int threads = network_threads(net);
-    if (!weight_streams_quantise(&own->streams, &e) ||
+    if (!weight_streams_quantise(&own->streams, e) ||
         (!own->trained && orders_are_due(own, epoch) &&
-         !weight_streams_reorder(&own->streams, true, threads, &e)))
-        return NAN;
+         !weight_streams_reorder(&own->streams, true, threads, e)))
+        return false;
     hd_loss_options options = {.surrogate = s->surrogate,
                                .sigma = sigma_now(s, progress),
                                .gradient_scale = -lambda * (double)images,
                                .threads = threads};
-    double loss = 0.0;
-    return hd_loss(own->losses, own->streams.count, &options, &loss, &h) ? lambda * loss : NAN;
+    if (!hd_loss(own->losses, own->streams.count, &options, loss, &h)) return from_hd(&h, e);
+    *loss *= lambda;
+    return true;
 }
 
-static double regularize(void *state, network *net, size_t images, double epoch, double progress) {
+static bool regularize(void *state, network *net, size_t images, double epoch, double progress, double *loss,
+                       error *e) {
     hdloss_layer *own = state;
     const hdloss_settings *s = &own->settings;
-    error e = {0};
-    if (s->lambda <= 0.0 && s->train_mu <= 0.0) return 0.0;
-    if (!own->built && !build(own, net, &e)) return NAN;
-    if (own->trained && !refresh_words(own, net, images, epoch, &e)) return NAN;
-    return s->lambda > 0.0 ? surrogate_loss(own, net, images, epoch, progress) : 0.0;
+    *loss = 0.0;
+    if (s->lambda <= 0.0 && s->train_mu <= 0.0) return true;
+    return (own->built || build(own, net, e)) &&
+           (!own->trained || refresh_words(own, net, images, epoch, e)) &&
+           (s->lambda <= 0.0 || surrogate_loss(own, net, images, epoch, progress, loss, e));
 }
 
 /* ---- state: the epoch of the orders and the trellis's mu, then each layer's orders (epoch -1: none), then

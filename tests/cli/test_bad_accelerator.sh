@@ -16,3 +16,8 @@ sed 's/^rows *=.*/rows=0/' "$example" >rows.cfg && bad rows.cfg flips rows.cfg
 sed 's/^rows *=.*/rows=many/' "$example" >rows.cfg && bad rows.cfg flips rows.cfg
 sed 's/^dataflow *=.*/dataflow=sideways/' "$example" >dataflow.cfg && bad dataflow.cfg flips dataflow.cfg
 sed 's/^weight_bits *=.*/weight_bits=9/' "$example" >bits.cfg && bad bits.cfg flips bits.cfg
+
+# One that [hdloss] names is told, too, where training wants it first.
+sed 's/^\[softmax\]/[hdloss]\nlambda=1\naccelerator=missing\n[softmax]/' tiny.cfg >losing.cfg
+bad "missing: no such accelerator" train tiny.data losing.cfg -seed 1 -epochs 1
+bad "missing: no such accelerator" "$DARKNET" speed losing.cfg 1 -train -seconds 0
