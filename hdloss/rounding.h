@@ -21,6 +21,8 @@ typedef struct hd_round_layer {
                                 NULL: ones */
     double bit_costs[HD_MAXIMUM_BITS]; /* of a flip of each bit, as from hd_bit_costs; not all zero */
     double emphasis; /* factor on this layer's flips beside other layers', > 0: 1, or its passes an image */
+    double sum_cost; /* of a partial sum that changes, in the unit of bit_costs, where sums flow through the
+                        array; at least 0 */
     int8_t *words;   /* [plan->weights]: out */
 } hd_round_layer;
 
@@ -39,6 +41,13 @@ bool hd_round_layer_validate(const hd_round_layer *layer, hd_error *error);
  * within 64 words on either side; so are the pieces of chains beyond 65536 words. mu >= 0; threads at
  * least 1. */
 bool hd_round_trellis(const hd_round_layer *layers, size_t count, double mu, int threads, hd_error *error);
+
+/* Whether partial sums flow from row to row: input stationary, not depthwise. */
+bool hd_sums_flow(const hd_plan *plan);
+
+/* Partial sums of a pass that differ from the step before because a word does, activations being held: those
+ * of a step from the first changed row on, to the last row of the array. Tiles' first steps are left out. */
+bool hd_count_sum_changes(const hd_plan *plan, const int8_t *words, uint64_t *changes, hd_error *error);
 
 /* The error of words: SQNR = 10 log10(signal / noise) over x = w / scale. */
 typedef struct hd_rounding {

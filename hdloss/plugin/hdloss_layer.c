@@ -85,6 +85,7 @@ static void read_settings(hdloss_settings *s, option_reader *r) {
     s->reorder = (reorder_method)read_choice(r, "reorder", reorder_names, REORDER_BOTH);
     s->reorder_every = (int)read_number(r, "reorder_every", 0, 0, 1e6);
     s->train_mu = read_number(r, "train_mu", 0.0, 0.0, 1e12);
+    s->sum_cost = read_number(r, "sum_cost", 0.0, 0.0, 1e6);
     s->importance = (word_importance)read_choice(r, "importance", importance_names, IMPORTANCE_SIGNAL);
     s->trellis_every = (int)read_number(r, "trellis_every", 8.0, 1.0, 1e6);
     s->pull = read_number(r, "pull", 0.0, 0.0, 1e6);
@@ -137,7 +138,8 @@ static bool build(hdloss_layer *own, network *net, error *e) {
     }
     if (own->settings.train_mu > 0.0 &&
         !(own->trained = trained_words_create(&own->streams, own->settings.by_energy,
-                                              own->settings.importance == IMPORTANCE_GRADIENT, e)))
+                                              own->settings.importance == IMPORTANCE_GRADIENT,
+                                              own->settings.sum_cost, e)))
         return false;
     own->built = true;
     return true;

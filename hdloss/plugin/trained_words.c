@@ -26,23 +26,25 @@ static bool fill(trained_layer *l, const weight_stream *w, const hd_energy_table
     return hd_bit_costs(table, &w->plan, l->bit_costs, &h) || from_hd(&h, e);
 }
 
-/* Of one pass over the layer's words, each of whose bits flips every second time. */
-static double random_cost(const trained_layer *l) {
+/* Of one pass over the layer's words, each of whose bits flips every second time, and every sum changes. */
+static double random_cost(const trained_layer *l, double sum_cost) {
     double cost = 0.0;
     for (int bit = 0; bit < l->plan->accelerator.weight_bits; bit++) cost += l->bit_costs[bit];
-    return cost / 2.0 * (double)l->plan->weights;
+    double sums = hd_sums_flow(l->plan) ? (double)(l->plan->tiles * l->plan->tile_steps) * l->plan->accelerator.rows : 0.0;
+    return cost / 2.0 * (double)l->plan->weights + sum_cost * sums;
 }
 
 trained_words *trained_words_create(const weight_streams *streams, bool by_energy, bool by_gradients,
-                                    error *e) {
+                                    double sum_cost, error *e) {
     trained_words *t = calloc(1, sizeof *t);
     if (t) t->layers = calloc(streams->count ? streams->count : 1, sizeof *t->layers);
     bool good = t && t->layers ? true : error_set(e, "out of memory");
+    if (good) t->sum_cost = sum_cost;
     for (size_t i = 0; good && i < streams->count; i++) {
         if (!(streams->items[i].emphasis > 0.0)) continue;
         trained_layer *l = &t->layers[t->count++];
         good = fill(l, &streams->items[i], by_energy ? &streams->model.table : NULL, by_gradients, e);
-        if (good) t->random_cost += random_cost(l) * (double)l->plan->image_passes;
+        if (good) t->random_cost += random_cost(l, sum_cost) * (double)l->plan->image_passes;
     }
     if (good) {
         t->age = -1;
@@ -147,38 +149,50 @@ static bool survey(trained_words *t, bool *by_gradients, error *e) {
     return true;
 }
 
-static bool solve_layer(trained_layer *l, double mu, const float *importance, bool reorder, int threads,
-                        error *e) {
-    hd_error h = {0};
-    double passes = (double)l->plan->image_passes * l->emphasis;
+/* What the trellis is given for a layer whose noise is told by its `share` of the signal. */
+static hd_round_layer round_layer_of(const trained_words *t, const trained_layer *l, const float *importance,
+                                     double share) {
     hd_round_layer r = {.plan = l->plan,
                         .weights = weights_of(l).values,
                         .scales = l->scales,
                         .importance = importance,
-                        .emphasis = 1.0,
+                        .emphasis = (double)l->plan->image_passes * l->emphasis * share,
+                        .sum_cost = t->sum_cost,
                         .words = l->words};
     memcpy(r.bit_costs, l->bit_costs, sizeof r.bit_costs);
-    if (reorder && !reorder_layer(&r, mu / passes, threads, &h)) return from_hd(&h, e);
-    return hd_round_trellis(&r, 1, mu / passes, threads, &h) || from_hd(&h, e);
+    return r;
+}
+
+/* Orders and words of all layers; errors cost mu / signal, or by layers mu / (layers * the layer's signal). */
+static bool solve_layers(trained_words *t, double mu, bool by_gradients, bool reorder, int threads, error *e) {
+    double signal = 0.0, price = mu * t->random_cost;
+    hd_error h = {0};
+    size_t count = 0;
+    hd_round_layer *layers = calloc(t->count + 1, sizeof *layers);
+    bool good = layers ? true : error_set(e, "out of memory");
+    for (size_t i = 0; i < t->count; i++) signal += t->layers[i].signal;
+    for (size_t i = 0; good && i < t->count; i++) {
+        trained_layer *l = &t->layers[i];
+        if (!(l->signal > 0.0)) continue;
+        double share = by_gradients ? signal : (double)t->count * l->signal;
+        hd_round_layer *r = &layers[count++];
+        *r = round_layer_of(t, l, by_gradients ? l->importance : NULL, share);
+        good = !reorder || reorder_layer(r, price, threads, &h) || from_hd(&h, e);
+    }
+    good = good && (hd_round_trellis(layers, count, price, threads, &h) || from_hd(&h, e));
+    free(layers);
+    return good;
 }
 
 bool trained_words_solve(trained_words *t, double mu, bool reorder, int threads, error *e) {
     bool by_gradients = t->by_gradients && t->gradients_seen >= GRADIENTS_NEEDED;
     if (!survey(t, &by_gradients, e)) return false;
-    double signal = 0.0;
     for (size_t i = 0; i < t->count; i++) {
         trained_layer *l = &t->layers[i];
         l->signal = signal_of(l, weights_of(l).values, by_gradients ? l->importance : NULL);
-        signal += l->signal;
     }
-    for (size_t i = 0; i < t->count; i++) {
-        trained_layer *l = &t->layers[i];
-        double share = by_gradients ? signal : (double)t->count * l->signal;
-        if (l->signal > 0.0 && !solve_layer(l, mu * t->random_cost / share,
-                                            by_gradients ? l->importance : NULL, reorder, threads, e))
-            return false;
-        note_errors(l, weights_of(l).values);
-    }
+    if (!solve_layers(t, mu, by_gradients, reorder, threads, e)) return false;
+    for (size_t i = 0; i < t->count; i++) note_errors(&t->layers[i], weights_of(&t->layers[i]).values);
     t->age = 0;
     return true;
 }

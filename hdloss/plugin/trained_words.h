@@ -36,6 +36,7 @@ typedef struct trained_layer {
 typedef struct trained_words {
     trained_layer *layers;
     size_t count;
+    double sum_cost;    /* of a partial sum that changes */
     double random_cost; /* of all layers for one image, were their words random */
     int64_t age;        /* updates since the words were made; -1: there are none yet */
     bool by_gradients;
@@ -45,7 +46,7 @@ typedef struct trained_words {
 /* For the layers of streams, which must outlive it. by_energy: flips cost what the table says, else 1 each.
  * by_gradients: errors cost by their importance. */
 trained_words *trained_words_create(const weight_streams *streams, bool by_energy, bool by_gradients,
-                                    error *e);
+                                    double sum_cost, error *e);
 void trained_words_destroy(trained_words *t); /* accepts NULL */
 
 /* The network's passes use the words from here on (there must be some). */

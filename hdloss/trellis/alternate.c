@@ -20,7 +20,7 @@ static bool recount(const hd_round_layer *layer, double mu, int threads, double 
         return false;
     hd_chain_costs costs;
     double cost = 0;
-    hd_chain_costs_init(&costs, &layer->plan->accelerator, layer->bit_costs);
+    hd_chain_costs_init(&costs, &layer->plan->accelerator, layer->bit_costs, 0);
     for (int bit = 0; bit < HD_MAXIMUM_BITS; bit++)
         cost += layer->bit_costs[bit] * (double)flips.operand_flips_by_bit[bit];
     if (costs.invert) cost = layer->bit_costs[0] * (double)flips.flips; /* on the wires */

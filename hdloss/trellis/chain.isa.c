@@ -8,6 +8,7 @@
 #include "words/isa.h"
 
 #include <math.h>
+#include <string.h>
 
 #if defined(ISA_avx512)
 #include <immintrin.h>
@@ -131,14 +132,19 @@ static void spread_inverted(const hd_chain_costs *costs, uint32_t states, uint32
     }
 }
 
-static void forward(const hd_chain_costs *costs, const float *x, const float *errors, size_t steps,
-                    uint32_t *c, uint8_t *work) {
-    uint32_t states = UINT32_C(1) << costs->bits;
+static void forward(const hd_chain_costs *costs, const float *x, const float *errors, const uint32_t *changes,
+                    size_t steps, uint32_t *c, uint8_t *work) {
+    uint32_t states = UINT32_C(1) << costs->bits, held[HD_CHAIN_STATES];
     add_errors(costs, x[0], errors[0], states, c);
     for (size_t t = 1; t < steps; t++) {
+        memcpy(held, c, states * sizeof *c);
         spread(costs, states, c);
         spread_inverted(costs, states, c);
-        uint32_t back = costs->all_flips - (c[0] & ~UINT32_C(0xff));
+        for (uint32_t w = 0; changes && w < states; w++) {
+            uint32_t changed = c[w] + changes[t];
+            c[w] = held[w] <= changed ? held[w] : changed;
+        }
+        uint32_t back = costs->all_flips + costs->largest_change - (c[0] & ~UINT32_C(0xff));
         for (uint32_t w = 0; w < states; w++) {
             work[t * HD_CHAIN_STATES + w] = (uint8_t)c[w];
             c[w] = (c[w] & ~UINT32_C(0xff)) + back;
@@ -219,20 +225,31 @@ static inline __attribute__((always_inline)) void spread_inverted(const hd_chain
     for (int i = 0; i < blocks; i++) c[i] = BLOCK_MIN(c[i], other[i]);
 }
 
-static inline __attribute__((always_inline)) void forward_blocks(const hd_chain_costs *costs, const float *x,
-                                                                 const float *errors, size_t steps,
-                                                                 uint32_t *states, uint8_t *work,
-                                                                 int blocks) {
-    block c[HD_CHAIN_STATES / LANES];
+/* A step whose change of word costs more: `held` are the costs of staying. Words change for nothing where two
+ * costs are equal, so that the lower mask, which is 0 for staying, decides. */
+static inline __attribute__((always_inline)) void stay_or_change(const block *held, uint32_t change,
+                                                                 int blocks, block *c) {
+    block more = BLOCK_SET(change);
+#pragma GCC unroll 32
+    for (int i = 0; i < blocks; i++) c[i] = BLOCK_MIN(held[i], BLOCK_ADD(c[i], more));
+}
+
+static inline __attribute__((always_inline)) void
+forward_blocks(const hd_chain_costs *costs, const float *x, const float *errors, const uint32_t *changes,
+               size_t steps, uint32_t *states, uint8_t *work, int blocks) {
+    block c[HD_CHAIN_STATES / LANES], held[HD_CHAIN_STATES / LANES];
     const block high = BLOCK_SET(~UINT32_C(0xff));
     for (int i = 0; i < blocks; i++) c[i] = BLOCK_LOAD(states + i * LANES);
     add_errors(costs, x[0], errors[0], blocks, c);
     for (size_t t = 1; t < steps; t++) {
+#pragma GCC unroll 32
+        for (int i = 0; i < blocks; i++) held[i] = c[i];
         spread(costs, blocks, c);
         spread_inverted(costs, blocks, c);
+        if (changes) stay_or_change(held, changes[t], blocks, c);
         uint32_t first[LANES];
         BLOCK_STORE(first, c[0]);
-        block back = BLOCK_SET(costs->all_flips - (first[0] & ~UINT32_C(0xff)));
+        block back = BLOCK_SET(costs->all_flips + costs->largest_change - (first[0] & ~UINT32_C(0xff)));
 #pragma GCC unroll 32
         for (int i = 0; i < blocks; i++) {
             STORE_LOW_BYTES(work + t * HD_CHAIN_STATES + (size_t)(i * LANES), c[i]);
@@ -243,36 +260,43 @@ static inline __attribute__((always_inline)) void forward_blocks(const hd_chain_
     for (int i = 0; i < blocks; i++) BLOCK_STORE(states + i * LANES, c[i]);
 }
 
-static void forward(const hd_chain_costs *costs, const float *x, const float *errors, size_t steps,
-                    uint32_t *c, uint8_t *work) {
+static void forward(const hd_chain_costs *costs, const float *x, const float *errors, const uint32_t *changes,
+                    size_t steps, uint32_t *c, uint8_t *work) {
     int blocks = (1 << costs->bits) / LANES;
-    if (blocks <= 1) forward_blocks(costs, x, errors, steps, c, work, 1);
-    if (blocks == 2) forward_blocks(costs, x, errors, steps, c, work, 2);
-    if (blocks == 4) forward_blocks(costs, x, errors, steps, c, work, 4);
-    if (blocks == 8) forward_blocks(costs, x, errors, steps, c, work, 8);
-    if (blocks == 16) forward_blocks(costs, x, errors, steps, c, work, 16);
-    if (blocks == 32) forward_blocks(costs, x, errors, steps, c, work, 32);
+#define FORWARD(n)                                                                                           \
+    (changes ? forward_blocks(costs, x, errors, changes, steps, c, work, n)                                  \
+             : forward_blocks(costs, x, errors, NULL, steps, c, work, n))
+    if (blocks <= 1) FORWARD(1);
+    if (blocks == 2) FORWARD(2);
+    if (blocks == 4) FORWARD(4);
+    if (blocks == 8) FORWARD(8);
+    if (blocks == 16) FORWARD(16);
+    if (blocks == 32) FORWARD(32);
+#undef FORWARD
 }
 
 #endif
 
-static uint32_t flips_cost(const hd_chain_costs *costs, unsigned difference) {
+/* `change`: on top of the flips where there is a difference. */
+static uint32_t flips_cost(const hd_chain_costs *costs, unsigned difference, uint32_t change) {
+    if (difference == 0) return 0;
     uint32_t cost = 0;
     for (int b = 0; b < costs->bits; b++)
         if (difference >> b & 1) cost += costs->flips[b] & ~UINT32_C(0xff);
     uint32_t inverted = costs->all_flips - cost + costs->invert;
-    return costs->invert && inverted < cost ? inverted : cost;
+    return change + (costs->invert && inverted < cost ? inverted : cost);
 }
 
-void HD_ISA_NAME(hd_chain)(const hd_chain_costs *costs, const float *x, const float *errors, size_t steps,
-                           int before, int after, uint8_t *work, uint8_t *patterns) {
+void HD_ISA_NAME(hd_chain)(const hd_chain_costs *costs, const float *x, const float *errors,
+                           const uint32_t *changes, size_t steps, int before, int after, uint8_t *work,
+                           uint8_t *patterns) {
     uint32_t c[HD_CHAIN_STATES] = {0};
     uint32_t states = UINT32_C(1) << costs->bits, best = 0;
     for (uint32_t w = 0; w < states; w++)
-        if (before != HD_CHAIN_FREE) c[w] = flips_cost(costs, w ^ (unsigned)before);
-    forward(costs, x, errors, steps, c, work);
+        if (before != HD_CHAIN_FREE) c[w] = flips_cost(costs, w ^ (unsigned)before, changes ? changes[0] : 0);
+    forward(costs, x, errors, changes, steps, c, work);
     for (uint32_t w = 0; w < states; w++) {
-        if (after != HD_CHAIN_FREE) c[w] += flips_cost(costs, w ^ (unsigned)after);
+        if (after != HD_CHAIN_FREE) c[w] += flips_cost(costs, w ^ (unsigned)after, changes ? changes[steps] : 0);
         if (c[w] < c[best]) best = w;
     }
     for (size_t t = steps - 1; t > 0; t--) {

@@ -146,7 +146,7 @@ static void round_column(compensated *c, hd_chain_function *solve, const hd_tile
         c->errors[t] = (float)(price < DEAREST_ERROR ? price : DEAREST_ERROR);
     }
     int after = --c->uses[row] == 0 ? c->first[row] : HD_CHAIN_FREE;
-    solve(&c->costs, c->x, c->errors, tile->steps, c->held[row], after, c->work, c->patterns);
+    solve(&c->costs, c->x, c->errors, NULL, tile->steps, c->held[row], after, c->work, c->patterns);
     c->held[row] = c->patterns[tile->steps - 1];
     if (c->first[row] == HD_CHAIN_FREE) c->first[row] = c->patterns[0];
     for (size_t t = 0; t < tile->steps; t++) {
@@ -179,7 +179,7 @@ bool hd_round_compensated(const hd_round_layer *layer, const hd_compensation *co
     const hd_plan *plan = layer->plan;
     compensated c = {.layer = layer, .compensation = compensation};
     if (!check(layer, compensation, mu, error)) return false;
-    hd_chain_costs_init(&c.costs, &plan->accelerator, layer->bit_costs);
+    hd_chain_costs_init(&c.costs, &plan->accelerator, layer->bit_costs, 0);
     c.factor = mu / layer->emphasis * c.costs.unit;
     hd_chain_function *solve = hd_chain_best();
     bool done = compensated_create(&c, error);

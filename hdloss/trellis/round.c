@@ -2,6 +2,7 @@
 #include "rounding.h"
 
 #include "trellis/chain.h"
+#include "trellis/sums.h"
 #include "words/isa.h"
 
 #include <math.h>
@@ -11,23 +12,27 @@
 /* Beyond any price for flips, and its products with squared errors stay finite. */
 static const double DEAREST_ERROR = 1e20;
 
-enum { LONGEST_PIECE = 65536, SEAM = 64 };
+/* SWEEPS: over a layer's lanes while they share partial sums. */
+enum { LONGEST_PIECE = 65536, SEAM = 64, SWEEPS = 3 };
 
 /* The weights that one layer's lanes see, lane after lane, in the order in which they stream. */
 typedef struct lanes {
     size_t count;
     size_t *first;   /* [count + 1] */
     size_t *weights; /* [plan->weights] */
+    size_t *steps;   /* [plan->weights]: of the pass */
     hd_chain_costs costs;
 } lanes;
 
 typedef struct chain {
     const hd_round_layer *layer;
     const hd_chain_costs *costs;
-    const size_t *weights;
+    const size_t *weights, *steps;
     size_t length;
     double mu;
     float *x, *errors; /* [length] */
+    uint32_t *changes; /* [length + 1] */
+    bool with_changes; /* whether changes of words are charged */
     uint8_t *patterns; /* [length] */
     uint8_t *work;
 } chain;
@@ -47,11 +52,12 @@ hd_chain_function *hd_chain_best(void) {
 }
 
 void hd_chain_costs_init(hd_chain_costs *costs, const hd_accelerator *accelerator,
-                         const double bit_costs[HD_MAXIMUM_BITS]) {
+                         const double bit_costs[HD_MAXIMUM_BITS], double largest_change) {
     *costs = (hd_chain_costs){.bits = accelerator->weight_bits};
     double sum = 0;
     for (int b = 0; b < costs->bits; b++) sum += bit_costs[b];
-    costs->unit = HD_CHAIN_FLIPS_LIMIT / sum;
+    costs->unit = HD_CHAIN_FLIPS_LIMIT / (sum + largest_change);
+    costs->largest_change = (uint32_t)floor(largest_change * costs->unit) << 8;
     costs->largest_word = (float)hd_largest_word(costs->bits);
     for (int b = 0; b < costs->bits; b++) {
         uint32_t whole = (uint32_t)floor(bit_costs[b] * costs->unit);
@@ -73,6 +79,7 @@ void hd_chain_costs_init(hd_chain_costs *costs, const hd_accelerator *accelerato
 static void lanes_free(lanes *l) {
     free(l->first);
     free(l->weights);
+    free(l->steps);
     *l = (lanes){0};
 }
 
@@ -80,8 +87,9 @@ static bool lanes_find(const hd_plan *plan, lanes *l, hd_error *error) {
     l->count = hd_plan_array_lanes(plan);
     l->first = calloc(l->count + 1, sizeof *l->first);
     l->weights = malloc(plan->weights * sizeof *l->weights);
+    l->steps = malloc(plan->weights * sizeof *l->steps);
     size_t *at = malloc((l->count + 1) * sizeof *at);
-    if (!l->first || !l->weights || !at) {
+    if (!l->first || !l->weights || !l->steps || !at) {
         free(at);
         lanes_free(l);
         return hd_fail(error, "out of memory for the lanes of %zu weights", plan->weights);
@@ -97,8 +105,10 @@ static bool lanes_find(const hd_plan *plan, lanes *l, hd_error *error) {
         hd_tile tile = hd_plan_tile(plan, i);
         for (size_t used = 0; used < tile.lanes; used++) {
             size_t lane = hd_plan_lane(plan, &tile, used);
-            for (size_t t = 0; t < tile.steps; t++)
+            for (size_t t = 0; t < tile.steps; t++) {
+                l->steps[at[lane]] = i * plan->tile_steps + t;
                 l->weights[at[lane]++] = hd_plan_weight(plan, &tile, t, used);
+            }
         }
     }
     free(at);
@@ -118,35 +128,36 @@ static void gather(chain *c) {
 }
 
 /* Solves `count` words from place `first` on, round the ring, between the words that stand beside them. */
-static void solve_window(chain *c, hd_chain_function *solve, size_t first, size_t count, float *x,
-                         float *errors) {
+static void solve_window(chain *c, hd_chain_function *solve, size_t first, size_t count) {
+    float x[2 * SEAM], errors[2 * SEAM];
+    uint32_t changes[2 * SEAM + 1];
     uint8_t patterns[2 * SEAM];
     size_t n = c->length;
     for (size_t i = 0; i < count; i++) {
         x[i] = c->x[(first + i) % n];
         errors[i] = c->errors[(first + i) % n];
     }
-    solve(c->costs, x, errors, count, c->patterns[(first + n - 1) % n], c->patterns[(first + count) % n],
+    for (size_t i = 0; c->with_changes && i <= count; i++) changes[i] = c->changes[(first + i) % n];
+    solve(c->costs, x, errors, c->with_changes ? changes : NULL, count, c->patterns[(first + n - 1) % n], c->patterns[(first + count) % n],
           c->work, patterns);
     for (size_t i = 0; i < count; i++) c->patterns[(first + i) % n] = patterns[i];
 }
 
 static void solve_chain(chain *c) {
     hd_chain_function *solve = hd_chain_best();
-    float x[2 * SEAM], errors[2 * SEAM];
     gather(c);
     for (size_t first = 0; first < c->length; first += LONGEST_PIECE) {
         size_t left = c->length - first, count = left < LONGEST_PIECE ? left : LONGEST_PIECE;
-        solve(c->costs, c->x + first, c->errors + first, count, HD_CHAIN_FREE, HD_CHAIN_FREE, c->work,
+        solve(c->costs, c->x + first, c->errors + first, c->with_changes ? c->changes + first : NULL, count, HD_CHAIN_FREE, HD_CHAIN_FREE, c->work,
               c->patterns + first);
     }
     for (size_t seam = LONGEST_PIECE; seam + SEAM < c->length; seam += LONGEST_PIECE)
-        solve_window(c, solve, seam - SEAM, 2 * SEAM, x, errors);
+        solve_window(c, solve, seam - SEAM, 2 * SEAM);
     if (c->length > 2 * SEAM)
-        solve_window(c, solve, c->length - SEAM, 2 * SEAM, x, errors);
+        solve_window(c, solve, c->length - SEAM, 2 * SEAM);
     else if (c->length > 1)
         for (size_t held = c->length / 2, turn = 0; turn < 2; turn++, held = 0) /* all but one word */
-            solve_window(c, solve, held + 1, c->length - 1, x, errors);
+            solve_window(c, solve, held + 1, c->length - 1);
 }
 
 /* Work space for the longest lane that a thread may meet. */
@@ -162,14 +173,16 @@ static size_t longest_lane(const lanes *l, size_t count) {
 static bool chain_create(chain *c, size_t longest) {
     c->x = malloc(longest * sizeof *c->x);
     c->errors = malloc(longest * sizeof *c->errors);
+    c->changes = calloc(longest + 1, sizeof *c->changes);
     c->patterns = malloc(longest);
     c->work = malloc((longest < LONGEST_PIECE ? longest : LONGEST_PIECE) * HD_CHAIN_STATES);
-    return c->x && c->errors && c->patterns && c->work;
+    return c->x && c->errors && c->changes && c->patterns && c->work;
 }
 
 static void chain_free(chain *c) {
     free(c->x);
     free(c->errors);
+    free(c->changes);
     free(c->patterns);
     free(c->work);
 }
@@ -179,6 +192,7 @@ static void round_lane(chain *c, const hd_round_layer *layer, const lanes *l, si
     c->layer = layer;
     c->costs = &l->costs;
     c->weights = l->weights + l->first[lane];
+    c->steps = l->steps + l->first[lane];
     c->length = l->first[lane + 1] - l->first[lane];
     if (c->length == 0) return;
     solve_chain(c);
@@ -187,19 +201,65 @@ static void round_lane(chain *c, const hd_round_layer *layer, const lanes *l, si
             (int8_t)hd_decode_word(c->patterns[t], accelerator->weight_bits, accelerator->representation);
 }
 
+/* ---- lanes that share partial sums ---- */
+static bool has_sums(const hd_round_layer *layer) {
+    return layer->sum_cost > 0 && hd_sums_flow(layer->plan);
+}
+
+static void price_changes(chain *c, const lanes *l, const hd_sums *sums, size_t row) {
+    const size_t *steps = l->steps + l->first[row];
+    size_t length = l->first[row + 1] - l->first[row], tile_steps = c->layer->plan->tile_steps;
+    for (size_t t = 0; t < length; t++) {
+        double more = steps[t] % tile_steps == 0 ? 0 : (double)hd_sums_more(sums, steps[t], row);
+        c->changes[t] = (uint32_t)floor(more * c->layer->sum_cost * l->costs.unit) << 8;
+    }
+    c->changes[length] = c->changes[0];
+}
+
+static void note_changes(const chain *c, hd_sums *sums, size_t row) {
+    size_t tile_steps = c->layer->plan->tile_steps;
+    for (size_t t = 1; t < c->length; t++)
+        sums->changed[c->steps[t] * sums->rows + row] =
+            c->steps[t] % tile_steps != 0 && c->patterns[t] != c->patterns[t - 1];
+}
+
+/* Lane after lane, each at its exact optimum given the others; the first sweep begins with words that never
+ * change, so that lanes come to change together. */
+static bool round_sharing(chain *c, const hd_round_layer *layer, const lanes *l, hd_error *error) {
+    hd_sums sums;
+    if (!hd_sums_create(&sums, layer->plan, error)) return false;
+    c->with_changes = true;
+    c->layer = layer;
+    for (int sweep = 0; sweep < SWEEPS; sweep++)
+        for (size_t row = 0; row < l->count; row++) {
+            price_changes(c, l, &sums, row);
+            round_lane(c, layer, l, row);
+            note_changes(c, &sums, row);
+        }
+    c->with_changes = false;
+    hd_sums_free(&sums);
+    return true;
+}
+
 static bool round_all(const hd_round_layer *layers, const lanes *l, size_t count, double mu, int threads,
                       hd_error *error) {
     size_t tasks = 0, longest = longest_lane(l, count);
     bool short_of_memory = false;
-    for (size_t i = 0; i < count; i++) tasks += l[i].count;
+    for (size_t i = 0; i < count; i++) tasks += has_sums(&layers[i]) ? 0 : l[i].count;
 #pragma omp parallel num_threads(threads)
     {
         chain c = {.mu = mu};
         bool created = chain_create(&c, longest);
 #pragma omp for schedule(dynamic, 1)
+        for (size_t i = 0; i < count; i++) {
+            hd_error own;
+            if (created && has_sums(&layers[i])) created = round_sharing(&c, &layers[i], &l[i], &own);
+        }
+#pragma omp for schedule(dynamic, 1)
         for (size_t task = 0; task < tasks; task++) {
             size_t layer = 0, lane = task;
-            while (lane >= l[layer].count) lane -= l[layer++].count;
+            while (has_sums(&layers[layer]) || lane >= l[layer].count)
+                lane -= has_sums(&layers[layer]) ? 0 : l[layer].count, layer++;
             if (created) round_lane(&c, &layers[layer], &l[layer], lane);
         }
         if (!created) {
@@ -219,7 +279,8 @@ bool hd_round_trellis(const hd_round_layer *layers, size_t count, double mu, int
     for (size_t i = 0; done && i < count; i++)
         done = hd_round_layer_validate(&layers[i], error) && lanes_find(layers[i].plan, &l[i], error);
     for (size_t i = 0; done && i < count; i++)
-        hd_chain_costs_init(&l[i].costs, &layers[i].plan->accelerator, layers[i].bit_costs);
+        hd_chain_costs_init(&l[i].costs, &layers[i].plan->accelerator, layers[i].bit_costs,
+                            has_sums(&layers[i]) ? layers[i].sum_cost * layers[i].plan->accelerator.rows : 0);
     if (done) done = round_all(layers, l, count, mu, threads, error);
     for (size_t i = 0; l && i < count; i++) lanes_free(&l[i]);
     free(l);
