@@ -22,7 +22,7 @@ typedef struct hd_round_layer {
     double bit_costs[HD_MAXIMUM_BITS]; /* of a flip of each bit, as from hd_bit_costs; not all zero */
     double emphasis; /* factor on this layer's flips beside other layers', > 0: 1, or its passes an image */
     double sum_cost; /* of a partial sum that changes, in the unit of bit_costs, where sums flow through the
-                        array; at least 0 */
+                        array (hd_sums_flow); finite, at least 0; hd_round_compensated does not read it */
     int8_t *words;   /* [plan->weights]: out */
 } hd_round_layer;
 
@@ -39,7 +39,11 @@ bool hd_round_layer_validate(const hd_round_layer *layer, hd_error *error);
  * word to its last, in fixed point: flip costs are whole parts of 2^21 for all bits together, errors are
  * truncated to the same unit. The step from the last word back to the first is joined afterwards, exactly
  * within 64 words on either side; so are the pieces of chains beyond 65536 words. mu >= 0; threads at
- * least 1. */
+ * least 1.
+ *
+ * With a sum_cost the lanes of a layer depend on each other: emphasis * sum_cost * hd_count_sum_changes is
+ * added, and each lane in turn, from the top, is put at its minimum given the others, three times round. At
+ * first no word changes, so that lanes come to change in the same steps. */
 bool hd_round_trellis(const hd_round_layer *layers, size_t count, double mu, int threads, hd_error *error);
 
 /* Whether partial sums flow from row to row: input stationary, not depthwise. */

@@ -174,7 +174,7 @@ typedef struct hdloss_settings {
     int round_every;   /* in every so manieth epoch, and at the end */
     double
         train_mu; /* the forward pass uses trellis-rounded words, see trained_words.h; 0: the float weights */
-    double sum_cost; /* of a partial sum that changes, beside flips of words, for train_mu */
+    double sum_cost;            /* of a partial sum that changes, beside flips of words, for train_mu */
     word_importance importance; /* of the errors of such words */
     int trellis_every;          /* new words every so many updates */
     double pull;                /* of the float weights towards their words */

@@ -30,7 +30,9 @@ static bool fill(trained_layer *l, const weight_stream *w, const hd_energy_table
 static double random_cost(const trained_layer *l, double sum_cost) {
     double cost = 0.0;
     for (int bit = 0; bit < l->plan->accelerator.weight_bits; bit++) cost += l->bit_costs[bit];
-    double sums = hd_sums_flow(l->plan) ? (double)(l->plan->tiles * l->plan->tile_steps) * l->plan->accelerator.rows : 0.0;
+    double sums = hd_sums_flow(l->plan)
+                      ? (double)(l->plan->tiles * l->plan->tile_steps) * l->plan->accelerator.rows
+                      : 0.0;
     return cost / 2.0 * (double)l->plan->weights + sum_cost * sums;
 }
 
@@ -163,8 +165,10 @@ static hd_round_layer round_layer_of(const trained_words *t, const trained_layer
     return r;
 }
 
-/* Orders and words of all layers; errors cost mu / signal, or by layers mu / (layers * the layer's signal). */
-static bool solve_layers(trained_words *t, double mu, bool by_gradients, bool reorder, int threads, error *e) {
+/* Orders and words of all layers; errors cost mu / signal, or by layers mu / (layers * the layer's signal).
+ */
+static bool solve_layers(trained_words *t, double mu, bool by_gradients, bool reorder, int threads,
+                         error *e) {
     double signal = 0.0, price = mu * t->random_cost;
     hd_error h = {0};
     size_t count = 0;

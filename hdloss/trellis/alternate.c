@@ -24,6 +24,11 @@ static bool recount(const hd_round_layer *layer, double mu, int threads, double 
     for (int bit = 0; bit < HD_MAXIMUM_BITS; bit++)
         cost += layer->bit_costs[bit] * (double)flips.operand_flips_by_bit[bit];
     if (costs.invert) cost = layer->bit_costs[0] * (double)flips.flips; /* on the wires */
+    uint64_t sums = 0;
+    if (layer->sum_cost > 0 && hd_sums_flow(layer->plan) &&
+        !hd_count_sum_changes(layer->plan, layer->words, &sums, error))
+        return false;
+    cost += layer->sum_cost * (double)sums;
     *objective = layer->emphasis * cost + mu * rounding.weighted_noise;
     return true;
 }

@@ -234,9 +234,10 @@ static inline __attribute__((always_inline)) void stay_or_change(const block *he
     for (int i = 0; i < blocks; i++) c[i] = BLOCK_MIN(held[i], BLOCK_ADD(c[i], more));
 }
 
-static inline __attribute__((always_inline)) void
-forward_blocks(const hd_chain_costs *costs, const float *x, const float *errors, const uint32_t *changes,
-               size_t steps, uint32_t *states, uint8_t *work, int blocks) {
+static inline __attribute__((always_inline)) void forward_blocks(const hd_chain_costs *costs, const float *x,
+                                                                 const float *errors, const uint32_t *changes,
+                                                                 size_t steps, uint32_t *states,
+                                                                 uint8_t *work, int blocks) {
     block c[HD_CHAIN_STATES / LANES], held[HD_CHAIN_STATES / LANES];
     const block high = BLOCK_SET(~UINT32_C(0xff));
     for (int i = 0; i < blocks; i++) c[i] = BLOCK_LOAD(states + i * LANES);
@@ -296,7 +297,8 @@ void HD_ISA_NAME(hd_chain)(const hd_chain_costs *costs, const float *x, const fl
         if (before != HD_CHAIN_FREE) c[w] = flips_cost(costs, w ^ (unsigned)before, changes ? changes[0] : 0);
     forward(costs, x, errors, changes, steps, c, work);
     for (uint32_t w = 0; w < states; w++) {
-        if (after != HD_CHAIN_FREE) c[w] += flips_cost(costs, w ^ (unsigned)after, changes ? changes[steps] : 0);
+        if (after != HD_CHAIN_FREE)
+            c[w] += flips_cost(costs, w ^ (unsigned)after, changes ? changes[steps] : 0);
         if (c[w] < c[best]) best = w;
     }
     for (size_t t = steps - 1; t > 0; t--) {

@@ -8,6 +8,8 @@ bool hd_round_layer_validate(const hd_round_layer *layer, hd_error *error) {
     const hd_plan *plan = layer->plan;
     if (!(layer->emphasis > 0) || !isfinite(layer->emphasis))
         return hd_fail(error, "a layer's emphasis is %g: it must be a positive number", layer->emphasis);
+    if (!(layer->sum_cost >= 0) || !isfinite(layer->sum_cost))
+        return hd_fail(error, "a changed sum costs %g: it must be a number of at least 0", layer->sum_cost);
     double all = 0;
     for (int b = 0; b < plan->accelerator.weight_bits; b++) {
         if (!(layer->bit_costs[b] >= 0) || !isfinite(layer->bit_costs[b]))

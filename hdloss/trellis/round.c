@@ -138,8 +138,8 @@ static void solve_window(chain *c, hd_chain_function *solve, size_t first, size_
         errors[i] = c->errors[(first + i) % n];
     }
     for (size_t i = 0; c->with_changes && i <= count; i++) changes[i] = c->changes[(first + i) % n];
-    solve(c->costs, x, errors, c->with_changes ? changes : NULL, count, c->patterns[(first + n - 1) % n], c->patterns[(first + count) % n],
-          c->work, patterns);
+    solve(c->costs, x, errors, c->with_changes ? changes : NULL, count, c->patterns[(first + n - 1) % n],
+          c->patterns[(first + count) % n], c->work, patterns);
     for (size_t i = 0; i < count; i++) c->patterns[(first + i) % n] = patterns[i];
 }
 
@@ -148,8 +148,8 @@ static void solve_chain(chain *c) {
     gather(c);
     for (size_t first = 0; first < c->length; first += LONGEST_PIECE) {
         size_t left = c->length - first, count = left < LONGEST_PIECE ? left : LONGEST_PIECE;
-        solve(c->costs, c->x + first, c->errors + first, c->with_changes ? c->changes + first : NULL, count, HD_CHAIN_FREE, HD_CHAIN_FREE, c->work,
-              c->patterns + first);
+        solve(c->costs, c->x + first, c->errors + first, c->with_changes ? c->changes + first : NULL, count,
+              HD_CHAIN_FREE, HD_CHAIN_FREE, c->work, c->patterns + first);
     }
     for (size_t seam = LONGEST_PIECE; seam + SEAM < c->length; seam += LONGEST_PIECE)
         solve_window(c, solve, seam - SEAM, 2 * SEAM);

@@ -36,7 +36,8 @@ bool hd_count_sum_changes(const hd_plan *plan, const int8_t *words, uint64_t *ch
         hd_tile tile = hd_plan_tile(plan, i);
         for (size_t t = 1; t < tile.steps; t++)
             for (size_t row = 0; row < tile.rows; row++)
-                if (words[hd_plan_weight(plan, &tile, t, row)] != words[hd_plan_weight(plan, &tile, t - 1, row)]) {
+                if (words[hd_plan_weight(plan, &tile, t, row)] !=
+                    words[hd_plan_weight(plan, &tile, t - 1, row)]) {
                     *changes += (uint64_t)plan->accelerator.rows - row;
                     break;
                 }

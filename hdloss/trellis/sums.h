@@ -1,5 +1,5 @@
-/* The partial sums that change as words do: what a change of one lane's word costs beside its flips, given the
- * other lanes' words. Private to the room. */
+/* The partial sums that change as words do: what a change of one lane's word costs beside its flips, given
+ * the other lanes' words. Private to the room. */
 #ifndef HDLOSS_TRELLIS_SUMS_H
 #define HDLOSS_TRELLIS_SUMS_H
 

@@ -78,10 +78,11 @@ static void rows_of_distances_are_those_of_wires(void **state) {
 static void run(int level, const hd_chain_costs *costs, const float *x, const float *errors, size_t steps,
                 uint8_t *work, uint8_t *patterns) {
     const int none = HD_CHAIN_FREE;
-    if (level == HD_ISA_PORTABLE) hd_chain_portable(costs, x, errors, steps, none, none, work, patterns);
+    if (level == HD_ISA_PORTABLE)
+        hd_chain_portable(costs, x, errors, NULL, steps, none, none, work, patterns);
 #if defined(__x86_64__)
-    if (level == HD_ISA_AVX2) hd_chain_avx2(costs, x, errors, steps, none, none, work, patterns);
-    if (level == HD_ISA_AVX512) hd_chain_avx512(costs, x, errors, steps, none, none, work, patterns);
+    if (level == HD_ISA_AVX2) hd_chain_avx2(costs, x, errors, NULL, steps, none, none, work, patterns);
+    if (level == HD_ISA_AVX512) hd_chain_avx512(costs, x, errors, NULL, steps, none, none, work, patterns);
 #endif
 }
 
@@ -123,7 +124,7 @@ static void chains_are_optimal_on_the_wires(void **state) {
         size_t steps = 1 + test_random_below(&r, bits == 4 ? 4 : 6);
         hd_accelerator a = inverting(bits, (hd_representation)(trial / 3 % 2));
         hd_chain_costs costs;
-        hd_chain_costs_init(&costs, &a, ones);
+        hd_chain_costs_init(&costs, &a, ones, 0);
         assert_true(costs.invert > 0);
         float x[6], errors[6], error = (float)(pow(10, -2 + 3 * test_random_unit(&r)) * costs.unit);
         for (size_t t = 0; t < steps; t++) {
@@ -150,7 +151,7 @@ static void levels_agree(void **state) {
     for (int bits = HD_MINIMUM_BITS; bits <= HD_MAXIMUM_BITS; bits++) {
         hd_accelerator a = inverting(bits, HD_SIGN_MAGNITUDE);
         hd_chain_costs costs;
-        hd_chain_costs_init(&costs, &a, ones);
+        hd_chain_costs_init(&costs, &a, ones, 0);
         for (size_t t = 0; t < STEPS; t++) {
             x[t] = (float)(test_random_normal(&r) * (1 << bits) / 8);
             errors[t] = (float)(0.02 * costs.unit * test_random_unit(&r));

@@ -35,21 +35,35 @@ static void set_costs(hd_chain_costs *costs, int bits, hd_representation represe
     hd_accelerator a = hd_accelerator_default();
     a.weight_bits = bits;
     a.representation = representation;
-    hd_chain_costs_init(costs, &a, bit_costs);
+    hd_chain_costs_init(costs, &a, bit_costs, 0);
 }
 
-static void run(int level, const hd_chain_costs *costs, const float *x, const float *errors, size_t steps,
-                int before, int after, uint8_t *work, uint8_t *patterns) {
+/* Room for charges on changes of word, and some for each step: none, small and large ones. */
+static void set_changes(hd_chain_costs *costs, int bits, hd_representation representation,
+                        const double *bit_costs, size_t steps, uint32_t *changes) {
+    hd_accelerator a = hd_accelerator_default();
+    a.weight_bits = bits;
+    a.representation = representation;
+    hd_chain_costs_init(costs, &a, bit_costs, 30);
+    for (size_t t = 0; t <= steps; t++)
+        changes[t] = draw(4) ? (uint32_t)(uniform() * (draw(2) ? 30 : 3) * costs->unit) << 8 : 0;
+}
+
+static void run(int level, const hd_chain_costs *costs, const float *x, const float *errors,
+                const uint32_t *changes, size_t steps, int before, int after, uint8_t *work,
+                uint8_t *patterns) {
 #if defined(__x86_64__)
-    if (level == HD_ISA_AVX2) hd_chain_avx2(costs, x, errors, steps, before, after, work, patterns);
-    if (level == HD_ISA_AVX512) hd_chain_avx512(costs, x, errors, steps, before, after, work, patterns);
+    if (level == HD_ISA_AVX2) hd_chain_avx2(costs, x, errors, changes, steps, before, after, work, patterns);
+    if (level == HD_ISA_AVX512)
+        hd_chain_avx512(costs, x, errors, changes, steps, before, after, work, patterns);
 #endif
-    if (level == HD_ISA_PORTABLE) hd_chain_portable(costs, x, errors, steps, before, after, work, patterns);
+    if (level == HD_ISA_PORTABLE)
+        hd_chain_portable(costs, x, errors, changes, steps, before, after, work, patterns);
 }
 
 /* What the header says is minimised, term by term. */
-static uint64_t flips_cost(const hd_chain_costs *costs, int a, int b) {
-    uint64_t cost = 0;
+static uint64_t flips_cost(const hd_chain_costs *costs, int a, int b, uint32_t change) {
+    uint64_t cost = a >= 0 && b >= 0 && a != b ? change >> 8 : 0;
     for (int bit = 0; bit < costs->bits && a >= 0 && b >= 0; bit++)
         if ((a ^ b) >> bit & 1) cost += costs->flips[bit] >> 8;
     return cost;
@@ -62,16 +76,19 @@ static uint64_t error_cost(const hd_chain_costs *costs, uint8_t pattern, float x
     return (uint64_t)fminf(more, (float)HD_CHAIN_ERROR_LIMIT);
 }
 
-static uint64_t chain_cost(const hd_chain_costs *costs, const float *x, const float *errors, size_t steps,
-                           int before, int after, const uint8_t *patterns) {
-    uint64_t cost = flips_cost(costs, before, patterns[0]) + flips_cost(costs, patterns[steps - 1], after);
+static uint64_t chain_cost(const hd_chain_costs *costs, const float *x, const float *errors,
+                           const uint32_t *changes, size_t steps, int before, int after,
+                           const uint8_t *patterns) {
+    uint64_t cost = flips_cost(costs, before, patterns[0], changes ? changes[0] : 0) +
+                    flips_cost(costs, patterns[steps - 1], after, changes ? changes[steps] : 0);
     for (size_t t = 0; t < steps; t++) cost += error_cost(costs, patterns[t], x[t], errors[t]);
-    for (size_t t = 1; t < steps; t++) cost += flips_cost(costs, patterns[t - 1], patterns[t]);
+    for (size_t t = 1; t < steps; t++)
+        cost += flips_cost(costs, patterns[t - 1], patterns[t], changes ? changes[t] : 0);
     return cost;
 }
 
-static uint64_t cheapest(const hd_chain_costs *costs, const float *x, const float *errors, size_t steps,
-                         int before, int after) {
+static uint64_t cheapest(const hd_chain_costs *costs, const float *x, const float *errors,
+                         const uint32_t *changes, size_t steps, int before, int after) {
     uint64_t best = UINT64_MAX, states = UINT64_C(1) << costs->bits, all = 1;
     uint8_t patterns[6];
     for (size_t t = 0; t < steps; t++) all *= states;
@@ -82,7 +99,8 @@ static uint64_t cheapest(const hd_chain_costs *costs, const float *x, const floa
             patterns[t] = (uint8_t)(rest % states);
             allowed &= patterns[t] != 1u << (costs->bits - 1);
         }
-        uint64_t cost = allowed ? chain_cost(costs, x, errors, steps, before, after, patterns) : UINT64_MAX;
+        uint64_t cost =
+            allowed ? chain_cost(costs, x, errors, changes, steps, before, after, patterns) : UINT64_MAX;
         if (cost < best) best = cost;
     }
     return best;
@@ -97,7 +115,12 @@ static void chains_are_optimal(void **state) {
         size_t steps = 1 + draw(bits == 2 ? 6 : bits == 3 ? 5 : 3);
         if (trial % 20 == 0) steps = 6, bits = 3;
         hd_chain_costs costs;
-        set_costs(&costs, bits, (hd_representation)representation, trial % 5 < 3 ? ones : table);
+        uint32_t some[7], *changes = trial % 2 ? some : NULL;
+        const double *bit_costs = trial % 5 < 3 ? ones : table;
+        if (changes)
+            set_changes(&costs, bits, (hd_representation)representation, bit_costs, steps, some);
+        else
+            set_costs(&costs, bits, (hd_representation)representation, bit_costs);
         float x[6], errors[6], mu = (float)(pow(10, -3 + 4 * uniform()) * costs.unit);
         if (trial % 10 == 9) mu = 0;
         for (size_t t = 0; t < steps; t++) {
@@ -106,22 +129,22 @@ static void chains_are_optimal(void **state) {
         }
         int before = (int)draw(1u << bits) - 1, after = (int)draw(1u << bits) - 1;
         if (trial % 3 == 0) before = after = HD_CHAIN_FREE;
-        uint64_t best = cheapest(&costs, x, errors, steps, before, after);
+        uint64_t best = cheapest(&costs, x, errors, changes, steps, before, after);
         for (int level = 0; level <= (int)hd_isa_best(); level++) {
             uint8_t patterns[6];
-            run(level, &costs, x, errors, steps, before, after, work, patterns);
+            run(level, &costs, x, errors, changes, steps, before, after, work, patterns);
             for (size_t t = 0; t < steps; t++) {
                 assert_true(patterns[t] < 1u << bits);
                 assert_int_not_equal(patterns[t], 1u << (bits - 1));
             }
-            assert_int_equal(chain_cost(&costs, x, errors, steps, before, after, patterns), best);
+            assert_int_equal(chain_cost(&costs, x, errors, changes, steps, before, after, patterns), best);
         }
     }
 }
 
 /* The plain form of Viterbi's algorithm, every pair of patterns by itself. */
 static uint64_t viterbi_by_pairs(const hd_chain_costs *costs, const float *x, const float *errors,
-                                 size_t steps) {
+                                 const uint32_t *changes, size_t steps) {
     enum { STATES = 256 };
     uint64_t cost[STATES], grown[STATES], best = UINT64_MAX;
     unsigned states = 1u << costs->bits, forbidden = states / 2;
@@ -131,7 +154,7 @@ static uint64_t viterbi_by_pairs(const hd_chain_costs *costs, const float *x, co
         for (unsigned w = 0; w < states; w++) {
             uint64_t least = UINT64_MAX / 2;
             for (unsigned p = 0; p < states; p++) {
-                uint64_t sum = cost[p] + flips_cost(costs, (int)p, (int)w);
+                uint64_t sum = cost[p] + flips_cost(costs, (int)p, (int)w, changes ? changes[t] : 0);
                 if (sum < least) least = sum;
             }
             grown[w] =
@@ -149,11 +172,18 @@ static void all_levels_give_the_same_words(void **state) {
     enum { STEPS = 300 };
     static uint8_t work[STEPS * HD_CHAIN_STATES], patterns[3][STEPS];
     float x[STEPS], errors[STEPS];
+    uint32_t some[STEPS + 1], *changes;
     random_state = 2;
-    for (int trial = 0; trial < 14; trial++) {
+    for (int trial = 0; trial < 28; trial++) {
         hd_chain_costs costs;
-        set_costs(&costs, 2 + trial % 7, (hd_representation)(trial % 2), trial < 7 ? ones : table);
-        float mu = (float)(pow(10, -4 + 0.3 * trial) * costs.unit);
+        hd_representation representation = (hd_representation)(trial % 2);
+        const double *bit_costs = trial % 14 < 7 ? ones : table;
+        changes = trial < 14 ? NULL : some;
+        if (changes)
+            set_changes(&costs, 2 + trial % 7, representation, bit_costs, STEPS, some);
+        else
+            set_costs(&costs, 2 + trial % 7, representation, bit_costs);
+        float mu = (float)(pow(10, -4 + 0.3 * (trial % 14)) * costs.unit);
         for (size_t t = 0; t < STEPS; t++) {
             x[t] = laplacian(costs.largest_word / 6);
             if (t % 50 == 0) x[t] = (float)((t % 100 ? -1.3 : 1.3) * (double)costs.largest_word);
@@ -161,12 +191,13 @@ static void all_levels_give_the_same_words(void **state) {
         }
         size_t steps = trial % 2 ? STEPS : 40;
         for (int level = 0; level <= (int)hd_isa_best(); level++) {
-            run(level, &costs, x, errors, steps, HD_CHAIN_FREE, HD_CHAIN_FREE, work, patterns[level]);
+            run(level, &costs, x, errors, changes, steps, HD_CHAIN_FREE, HD_CHAIN_FREE, work,
+                patterns[level]);
             assert_memory_equal(patterns[level], patterns[0], steps);
         }
         if (steps < STEPS)
-            assert_int_equal(chain_cost(&costs, x, errors, steps, -1, -1, patterns[0]),
-                             viterbi_by_pairs(&costs, x, errors, steps));
+            assert_int_equal(chain_cost(&costs, x, errors, changes, steps, -1, -1, patterns[0]),
+                             viterbi_by_pairs(&costs, x, errors, changes, steps));
     }
 }
 
@@ -307,6 +338,82 @@ static void short_rings_are_near_their_optimum(void **state) {
     assert_true(optimal >= 15);
 }
 
+/* ------------------------------------------------------------------------------------------ partial sums */
+
+/* Sums row by row, for activations with which no two differences of words cancel. */
+static uint64_t count_changed_sums(const made *m, const int8_t *words) {
+    uint64_t changed = 0;
+    size_t rows = (size_t)m->plan.accelerator.rows;
+    for (size_t i = 0; i < m->plan.tiles; i++) {
+        hd_tile tile = hd_plan_tile(&m->plan, i);
+        double before[16] = {0};
+        for (size_t t = 0; t < tile.steps; t++) {
+            double sum = 0;
+            for (size_t row = 0; row < rows; row++) {
+                if (row < tile.rows)
+                    sum += words[hd_plan_weight(&m->plan, &tile, t, row)] * sqrt((double)(2 * row + 3));
+                changed += t > 0 && fabs(sum - before[row]) > 1e-9;
+                before[row] = sum;
+            }
+        }
+    }
+    return changed;
+}
+
+static double objective_with_sums(const made *m, const int8_t *words, double mu) {
+    uint64_t changes;
+    assert_true(hd_count_sum_changes(&m->plan, words, &changes, NULL));
+    return objective(m, words, mu) + m->layer.emphasis * m->layer.sum_cost * (double)changes;
+}
+
+/* How many of 300 changes of a single word would lower the objective. */
+static int changes_worth_making(made *m, double mu) {
+    int largest = hd_largest_word(m->plan.accelerator.weight_bits), better = 0;
+    double found = objective_with_sums(m, m->words, mu);
+    for (int trial = 0; trial < 300; trial++) {
+        size_t w = draw((uint32_t)m->plan.weights);
+        int8_t kept = m->words[w];
+        m->words[w] = (int8_t)((int)draw((uint32_t)(2 * largest + 1)) - largest);
+        better += objective_with_sums(m, m->words, mu) < found * (1 - 1e-6) - 1e-6;
+        m->words[w] = kept;
+    }
+    return better;
+}
+
+static void lanes_change_together(void **state) {
+    (void)state;
+    random_state = 10;
+    for (size_t i = 0; i < CASES; i++) {
+        made m;
+        make(&cases[i], i % 2, &m);
+        int8_t *apart = malloc(m.plan.weights), *again = malloc(m.plan.weights);
+        double mu = m.plan.accelerator.weight_bits < 8 ? 0.1 : 0.001;
+        uint64_t changes;
+        m.layer.emphasis = 1.5;
+        assert_true(hd_round_trellis(&m.layer, 1, mu, 1, NULL));
+        memcpy(apart, m.words, m.plan.weights);
+        m.layer.sum_cost = 0.7;
+        assert_true(hd_round_trellis(&m.layer, 1, mu, 1, NULL));
+        memcpy(again, m.words, m.plan.weights);
+        assert_true(hd_round_trellis(&m.layer, 1, mu, 3, NULL));
+        assert_memory_equal(again, m.words, m.plan.weights);
+        if (hd_sums_flow(&m.plan)) {
+            double before = objective_with_sums(&m, apart, mu), found = objective_with_sums(&m, m.words, mu);
+            assert_true(hd_count_sum_changes(&m.plan, m.words, &changes, NULL));
+            assert_int_equal(changes, count_changed_sums(&m, m.words));
+            assert_true(found <= before * (1 + 1e-9));
+            if (m.plan.weights > 100) assert_true(found < 0.95 * before);
+            assert_true(changes_worth_making(&m, mu) <= 3); /* lanes that later ones have moved away from */
+        } else {
+            assert_memory_equal(apart, m.words, m.plan.weights);
+            assert_false(hd_count_sum_changes(&m.plan, m.words, &changes, NULL));
+        }
+        free(apart);
+        free(again);
+        unmake(&m);
+    }
+}
+
 static void several_layers_share_one_price(void **state) {
     (void)state;
     random_state = 8;
@@ -388,6 +495,7 @@ int main(void) {
         cmocka_unit_test(all_levels_give_the_same_words),
         cmocka_unit_test(rounding_lowers_the_objective),
         cmocka_unit_test(short_rings_are_near_their_optimum),
+        cmocka_unit_test(lanes_change_together),
         cmocka_unit_test(several_layers_share_one_price),
         cmocka_unit_test(measures_are_those_of_a_naive_sum),
         cmocka_unit_test(nonsense_is_refused),
