@@ -1,0 +1,102 @@
+"""The second study of scripts/reproduce: training for few flips from scratch against fine-tuning, on the light network.
+
+Every network gets EPOCHS epochs. `fine-tuned` spends the last FINE_TUNING_EPOCHS of them on words, taught by what it was before; the
+others train for few flips from their first epoch on, at a strength that is reached half way. results/study_scratch.csv keeps a row a
+network; points and ratios are against `none` of the same seed. Parts that are not there are taken over from the file.
+"""
+import os
+import shutil
+import tempfile
+
+import reproduction_report as report
+import study
+import training_runs as runs
+
+EPOCHS, FINE_TUNING_EPOCHS, SEEDS = 10, 2, (1, 2, 3)
+HALF_WAY = {"ramp_epochs": str(EPOCHS // 2)}
+MU = 3
+
+# name: [hdloss] keys of all epochs; None: no such section.
+FROM_SCRATCH = {
+    "none": None,
+    "expected-4": study.loss("expected", 4, **HALF_WAY),
+    "words": study.words(MU, **HALF_WAY),
+}
+FINE_TUNED = "fine-tuned"
+COLUMNS = ["way", "rounded_after", "seed", "int8_top1", "points", "flips_ratio", "energy_ratio", "traced_energy_ratio",
+           "energy_table"]
+
+
+class Study:
+    """Its runs. cfg, data: paths; fine_tuning: [net] keys of the last epochs of `fine-tuned`."""
+
+    def __init__(self, places, data, cfg, fine_tuning):
+        self.places, self.data, self.cfg, self.fine_tuning = places, data, cfg, fine_tuning
+        self.name = os.path.basename(cfg)[:-len(".cfg")]
+
+    def directory(self, way, seed):
+        return os.path.join(self.places.work, "study_scratch", "%s-seed%d" % (way, seed))
+
+    def run(self, way, seed):
+        text, epochs, start, extra = runs.read_text(self.cfg), EPOCHS, None, []
+        if way == "first":
+            epochs = EPOCHS - FINE_TUNING_EPOCHS
+        elif way == FINE_TUNED:
+            epochs, start = FINE_TUNING_EPOCHS, self.run("first", seed).path(".weights")
+            extra = ["-teacher", start, "-distill", ".5"]
+            text = runs.edited_cfg(runs.edited_cfg(text, "net", self.fine_tuning), "hdloss", study.words(MU))
+        elif FROM_SCRATCH[way]:
+            # Words follow the weights themselves, not their average.
+            text = runs.edited_cfg(runs.edited_cfg(text, "net", {"ema": "0"}), "hdloss", FROM_SCRATCH[way])
+        return runs.Run(self.directory(way, seed), self.name, self.data, text, epochs, seed, start, extra=extra)
+
+    def train(self, output):
+        """Whatever is not there yet, seed by seed."""
+        for seed in SEEDS:
+            for way in list(FROM_SCRATCH) + ["first", FINE_TUNED]:
+                run = self.run(way, seed)
+                print("%s (%s)" % (run.directory, "complete" if run.complete() else "training"), flush=True)
+                run.train(output)
+                rounded = self.weights(way, "yes", seed)
+                if way != "first" and not run.trains_words() and not os.path.exists(rounded + ".done"):
+                    runs.run_darknet(["hd", "round", self.cfg, run.path(".weights"), rounded, "-data", self.data]
+                                     + study.ROUNDING, output)
+                    runs.write_whole(rounded + ".done", "")
+
+    def weights(self, way, after, seed):
+        return os.path.join(self.directory(way, seed), ("rounded" if after == "yes" else self.name) + ".weights")
+
+    def base(self, seed, scratch):
+        weights = self.weights("none", "no", seed)
+        return (report.report_of(["classifier", "valid", self.data, self.cfg, weights, "-int8"], scratch)["top1"],
+                report.energy_on(report.MAIN_ARRAY, self.cfg, weights, self.data, True, scratch))
+
+    def measure(self):
+        kept = {(r["way"], r["rounded_after"], r["seed"]): r for r in runs.log_rows(self.path())}
+        scratch, rows = tempfile.mkdtemp(), []
+        try:
+            bases = {seed: self.base(seed, scratch) for seed in SEEDS if os.path.exists(self.weights("none", "no", seed))}
+            for way in list(FROM_SCRATCH) + [FINE_TUNED]:
+                for after in ("no", "yes"):
+                    for seed in SEEDS:
+                        weights = self.weights(way, after, seed)
+                        if os.path.exists(weights) and seed in bases:
+                            print("measuring %s" % weights, flush=True)
+                            rows.append(study.measured(way, after, seed, weights, self.data, self.cfg, bases[seed], scratch))
+                        elif (way, after, str(seed)) in kept:
+                            rows.append(kept[way, after, str(seed)])
+        finally:
+            shutil.rmtree(scratch)
+        return rows
+
+    def path(self):
+        return path_in(self.places)
+
+    def write(self):
+        rows = self.measure()
+        if rows:
+            report.write_csv(self.path(), COLUMNS, rows)
+
+
+def path_in(places):
+    return os.path.join(places.results, "study_scratch.csv")
