@@ -35,6 +35,7 @@ WAYS = {
     "expected-4": loss("expected", 4),
     "linear-4": loss("linear", 4),
     "words-10": words(10),
+    "words-10-sums-4": words(10, sum_cost="4"),
     "words-3": words(3),
     "words-3-signal": words(3, importance="signal"),
     "words-3-order-once": words(3, reorder_every=str(EPOCHS)),
@@ -59,10 +60,10 @@ def run_of(places, way, seed, data, cfg, fine_tuning, baseline):
                     extra=["-teacher", baseline, "-distill", ".5"])
 
 
-def train(places, data, cfg, fine_tuning, baseline, output):
-    """Whatever is not there yet, seed by seed, so that a study that is stopped has whole seeds."""
+def train(places, data, cfg, fine_tuning, baseline, ways, output):
+    """Whatever is not there yet of these ways, seed by seed, so that a study that is stopped has whole seeds."""
     for seed in SEEDS:
-        for way in WAYS:
+        for way in ways:
             run = run_of(places, way, seed, data, cfg, fine_tuning, baseline)
             print("%s (%s)" % (run.directory, "complete" if run.complete() else "training"), flush=True)
             run.train(output)
@@ -124,7 +125,7 @@ def section(places):
     text = ["## Ways of training, compared", "",
             "The light network, fine-tuned for %d epochs at the same rates and taught by its baseline; means and half the range over"
             % EPOCHS, "the seeds. `words-M`: trellis-rounded words in the forward pass, `train_mu=M`, errors weighed by gradients unless",
-            "`signal`; `expected-L`, `linear-L`: the surrogate's loss, lambda L. Orders are solved anew every epoch, but with",
+            "`signal`; `sums-C`: `sum_cost=C`; `expected-L`, `linear-L`: the surrogate's loss, lambda L. Orders are solved anew every epoch, but with",
             "`order-once`. *Rounded after*: `darknet hd round %s` of the outcome. `scripts/reproduce study`" % " ".join(ROUNDING),
             "makes it, [study.csv](../results/study.csv) has every run.", "",
             "| way | rounded after | seeds | points | fewer flips | less energy, traced |", "| --- | --- | --- | --- | --- | --- |"]

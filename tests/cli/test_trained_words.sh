@@ -36,5 +36,16 @@ good train tiny.data seen.cfg -seed 1 -backup again -epochs 2
 good train tiny.data seen.cfg again/seen.backup -seed 1 -backup again
 for file in seen.weights seen.stream seen_3.weights seen_3.stream; do same seen/$file again/$file; done
 cmp -s seen/seen.stream whole/keep.stream && fail "importance=gradient changes nothing"
+# Changed sums charged for: other words, the same flips or so, and fewer sums change.
+sed 's/^train_mu=3/train_mu=3\nsum_cost=20/' keep.cfg >sums.cfg
+good train tiny.data sums.cfg -seed 1 -backup sums
+cmp -s sums/sums.stream whole/keep.stream && fail "sum_cost changes nothing"
+for name in keep sums; do
+    good "$DARKNET" hd energy tiny.cfg $(ls */$name.weights | head -1) -trace -data tiny.data -json $name.json
+done
+sums='sum(l["trace"]["sum_register_flips"] for l in d["layers"] if "trace" in l)'
+holds "$(json sums.json "$sums") < .97 * $(json keep.json "$sums")"
+sed 's/^train_mu=3/train_mu=3\nsum_cost=-1/' words.cfg >bad.cfg
+bad sum_cost train tiny.data bad.cfg
 sed 's/^train_mu=3/train_mu=3\nimportance=much/' words.cfg >bad.cfg
 bad importance train tiny.data bad.cfg
