@@ -1,5 +1,7 @@
 /* darknet: the program. Finds the command and runs it. */
 #include <limits.h>
+#include <omp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,12 +118,28 @@ static int run_command(program *p, int argc, char **argv) {
                 group ? argv[2] : "");
 }
 
+/* With places (OMP_PROC_BIND) the run time has bound this thread to the first one, and what is started from
+ * here would take that for the whole machine. */
+static void give_up_place(void) {
+    cpu_set_t all;
+    int places = omp_get_num_places(), processors[CPU_SETSIZE];
+    CPU_ZERO(&all);
+    for (int i = 0; i < places; i++) {
+        if (omp_get_place_num_procs(i) > CPU_SETSIZE) return;
+        omp_get_place_proc_ids(i, processors);
+        for (int k = 0; k < omp_get_place_num_procs(i); k++)
+            if (processors[k] < CPU_SETSIZE) CPU_SET((size_t)processors[k], &all);
+    }
+    if (places > 0) (void)sched_setaffinity(0, sizeof all, &all);
+}
+
 /* Threads that wait must soon sleep: with another process on one of the cores, ones that go on spinning make
  * every step many times slower. At first they spin, for some tens of microseconds, since layers of one image
  * take no longer and waking a thread does. The OpenMP run time reads this once, before main, so the program
  * starts itself again with it set (unless the user has chosen). */
 static void make_waiting_short(char **argv) {
     if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return;
+    give_up_place();
     if (setenv("GOMP_SPINCOUNT", "2000", 0) == 0) (void)execv("/proc/self/exe", argv);
 }
 

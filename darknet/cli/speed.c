@@ -77,7 +77,15 @@ static bool bench_once(bench *b, double *seconds, error *e) {
     return true;
 }
 
+/* Since this program began: what the system tells of the process goes back to whoever started it. */
 static double peak_megabytes(void) {
+    char line[256];
+    double kilobytes = 0.0;
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status && kilobytes == 0.0 && fgets(line, sizeof line, status))
+        if (strncmp(line, "VmHWM:", 6) == 0) kilobytes = strtod(line + 6, NULL);
+    if (status) (void)fclose(status);
+    if (kilobytes > 0.0) return kilobytes / 1024.0;
     struct rusage usage;
     (void)getrusage(RUSAGE_SELF, &usage);
     return (double)usage.ru_maxrss / 1024.0;
