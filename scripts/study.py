@@ -1,14 +1,14 @@
 """The study of scripts/reproduce: ways of training for few flips, compared on the light network with one budget and three seeds.
 
-Every run fine-tunes the light baseline for as many epochs at the same rates, taught by it; only [hdloss] differs. Where the words
-are not rounded in training, the outcome is also rounded afterwards (`darknet hd round`), to see whether the two add up. Weights
-stay in the work directory; results/study.csv keeps a row a network and is made anew from them. Rows whose weights are not there
-are taken over from the file, so that a study may be made in parts.
+Every run fine-tunes the light baseline for as many epochs at the same rates, taught by it; only [hdloss] differs. Ways that merely
+prolong another one's curve, and side glances, have the first seed alone. Where the words are not rounded in training,
+the outcome is also rounded afterwards (`darknet hd round`), to see whether the two add up. Weights stay in the work directory;
+results/study.csv keeps a row a network and is made anew from them. Rows whose weights are not there are taken over from the file, so
+that a study may be made in parts.
 """
 import csv
 import os
 import shutil
-import statistics
 import tempfile
 
 import reproduction_report as report
@@ -29,6 +29,8 @@ def words(mu, **more):
     return dict(WORDS, **dict({"train_mu": "%g" % mu}, **more))
 
 
+SIGN_MAGNITUDE = "is16x16-sm"
+
 # name: [hdloss] keys; None: no such section.
 WAYS = {
     "none": None,
@@ -39,9 +41,21 @@ WAYS = {
     "words-3": words(3),
     "words-3-signal": words(3, importance="signal"),
     "words-3-order-once": words(3, reorder_every=str(EPOCHS)),
+    "expected-16": loss("expected", 16),
+    "expected-64": loss("expected", 64),
+    "words-30": words(30),
+    "words-1": words(1),
+    "words-10-sums-16": words(10, sum_cost="16"),
+    "words-10-pull": words(10, pull=".03"),
+    "words-10-sign-magnitude": words(10, accelerator=SIGN_MAGNITUDE),
 }
+ONE_SEED = list(WAYS)[list(WAYS).index("expected-16"):]
 COLUMNS = ["way", "rounded_after", "seed", "int8_top1", "points", "flips_ratio", "energy_ratio", "traced_energy_ratio",
            "energy_table"]
+
+
+def seeds_of(way):
+    return SEEDS[:1] if way in ONE_SEED else SEEDS
 
 
 def is_rounded_in_training(way):
@@ -63,7 +77,7 @@ def run_of(places, way, seed, data, cfg, fine_tuning, baseline):
 def train(places, data, cfg, fine_tuning, baseline, ways, output):
     """Whatever is not there yet of these ways, seed by seed, so that a study that is stopped has whole seeds."""
     for seed in SEEDS:
-        for way in ways:
+        for way in [w for w in ways if seed in seeds_of(w)]:
             run = run_of(places, way, seed, data, cfg, fine_tuning, baseline)
             print("%s (%s)" % (run.directory, "complete" if run.complete() else "training"), flush=True)
             run.train(output)
@@ -75,7 +89,9 @@ def train(places, data, cfg, fine_tuning, baseline, ways, output):
 
 def measured(way, after, seed, weights, data, cfg, base, scratch):
     top1 = report.report_of(["classifier", "valid", data, cfg, weights, "-int8"], scratch)["top1"]
-    now = report.energy_on(report.MAIN_ARRAY, cfg, weights, data, False, scratch)
+    array = (WAYS.get(way) or {}).get("accelerator")
+    now = (report.report_of(["hd", "energy", cfg, weights, "-accelerator", array, "-trace", "-data", data], scratch) if array
+           else report.energy_on(report.MAIN_ARRAY, cfg, weights, data, False, scratch))
     row = report.row_of(way, {"network": NETWORK, "method": way}, cfg, report.MAIN_ARRAY, top1, base[1], now)
     return dict(row, way=way, rounded_after=after, seed=seed, points="%+.2f" % (100 * (top1 - base[0])))
 
@@ -91,7 +107,7 @@ def measure(places, data, cfg, baseline):
         rows = []
         for way in WAYS:
             for after in ("no",) if is_rounded_in_training(way) else ("no", "yes"):
-                for seed in SEEDS:
+                for seed in seeds_of(way):
                     name = "rounded" if after == "yes" else os.path.basename(cfg)[:-len(".cfg")]
                     weights = os.path.join(directory_of(places, way, seed), name + ".weights")
                     key = (way, after, str(seed))
@@ -109,31 +125,3 @@ def write(places, data, cfg, baseline):
     rows = measure(places, data, cfg, baseline)
     if rows:
         report.write_csv(os.path.join(places.results, "study.csv"), COLUMNS, rows)
-
-
-def spread(rows, column):
-    values = [float(r[column]) for r in rows]
-    return statistics.mean(values), (max(values) - min(values)) / 2
-
-
-def section(places):
-    """The page's part, from results/study.csv; nothing where there is none."""
-    path = os.path.join(places.results, "study.csv")
-    rows = runs.log_rows(path) if os.path.exists(path) else []
-    if not rows:
-        return []
-    text = ["## Ways of training, compared", "",
-            "The light network, fine-tuned for %d epochs at the same rates and taught by its baseline; means and half the range over"
-            % EPOCHS, "the seeds. `words-M`: trellis-rounded words in the forward pass, `train_mu=M`, errors weighed by gradients unless",
-            "`signal`; `sums-C`: `sum_cost=C`; `expected-L`, `linear-L`: the surrogate's loss, lambda L. Orders are solved anew every epoch, but with",
-            "`order-once`. *Rounded after*: `darknet hd round %s` of the outcome. `scripts/reproduce study`" % " ".join(ROUNDING),
-            "makes it, [study.csv](../results/study.csv) has every run.", "",
-            "| way | rounded after | seeds | points | fewer flips | less energy, traced |", "| --- | --- | --- | --- | --- | --- |"]
-    for way in WAYS:
-        for after in ("no", "yes"):
-            own = [r for r in rows if r["way"] == way and r["rounded_after"] == after]
-            if own:
-                text.append("| `%s` | %s | %d | %+.2f ± %.2f | %.2fx ± %.2f | %.2fx ± %.2f |" % (
-                    (way, after, len(own)) + spread(own, "points") + spread(own, "flips_ratio")
-                    + spread(own, "traced_energy_ratio")))
-    return text + [""]
