@@ -6,7 +6,6 @@ the outcome is also rounded afterwards (`darknet hd round`), to see whether the 
 results/study.csv keeps a row a network and is made anew from them. Rows whose weights are not there are taken over from the file, so
 that a study may be made in parts.
 """
-import csv
 import os
 import shutil
 import tempfile
