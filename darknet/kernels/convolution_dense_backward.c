@@ -15,7 +15,8 @@ typedef struct residue_class {
 
 typedef struct backward_work {
     const backward_call *call;
-    const tile_kernels *kernels;
+    const tile_kernels *kernels, *delta_products;
+    const tile_kernels *outer_products; /* on pairs of pixels; NULL: the kernels' own on tiles */
     dense_plan plan;
     lazy_tensor in;
     lazy_gradient dy;
@@ -53,8 +54,11 @@ static size_t most_entries(const dense_plan *p) {
     return p->area * p->in_blocks + p->out_blocks;
 }
 
+/* Two tiles, and what products may want made of them. */
 static size_t backward_tile_floats(const dense_plan *p) {
-    return floats_padded(tile_floats(&p->in)) + floats_padded(tile_floats(&p->out));
+    size_t floats = floats_padded(tile_floats(&p->in)) + floats_padded(tile_floats(&p->out));
+    if (p->s.bfloat16) floats += shrunk_floats(&p->out) + paired_floats(&p->in) + paired_floats(&p->out);
+    return floats;
 }
 
 size_t dense_backward_bytes(const convolution_shape *s, int threads) {
@@ -84,7 +88,8 @@ static void prepare_classes(backward_work *w, float **workspace) {
                                     .row_out = c->lists.row_out,
                                     .stream = stream,
                                     .finish = w->call->accumulate ? TILE_ACCUMULATE : TILE_STORE};
-        c->packing = take_floats(workspace, w->kernels->weights_floats(c->lists.depth, s->in_channels));
+        c->packing =
+            take_floats(workspace, w->delta_products->weights_floats(c->lists.depth, s->in_channels));
         c->product.weights.packed = c->packing;
     }
 }
@@ -103,6 +108,8 @@ static void prepare_outer(backward_work *w, float **workspace) {
         results[i] = i * TILE_CHANNELS;
         o->entries++;
     }
+    for (size_t i = 0; w->outer_products && i < o->entries; i++)
+        columns[i] = i * pair_plane(w->swapped ? &p->out : &p->in);
     o->column_offsets = columns;
     o->result_offsets = results;
     o->result_row = o->entries * TILE_CHANNELS;
@@ -115,6 +122,9 @@ static void backward_prepare(backward_work *w, const backward_call *call) {
     float *workspace = call->workspace;
     *w = (backward_work){
         .call = call, .kernels = tile_kernels_at(call->level), .plan = dense_plan_of(s, &dense_budget, true)};
+    w->delta_products = dense_products(s, s->out_channels, call->level);
+    const tile_kernels *pairs = dense_products(s, 2, call->level);
+    if (pairs->outer_pairs && dense_is_plain(&w->plan.s)) w->outer_products = pairs;
     w->in = (lazy_tensor){call->in->data, pad_map(&call->in->map, s->in_channels, &workspace)};
     w->dy = pad_gradient(call->dy, s->out_channels, &workspace);
     w->sums_in_product = sums_fit_product(call);
@@ -124,6 +134,25 @@ static void backward_prepare(backward_work *w, const backward_call *call) {
     w->sum_stride = floats_padded(s->in_channels);
     w->sums = take_floats(&workspace, w->plan.parts * 2 * w->sum_stride);
     w->tiles = workspace;
+}
+
+/* The same from pairs of pixels, of a plain convolution. */
+static void weight_band_in_pairs(const backward_work *w, const dense_band *b, const float *in_tile,
+                                 const float *out_tile, float *pairs, float *part, bool add) {
+    const dense_plan *p = &w->plan;
+    size_t pixels = (b->last - b->first) * p->s.out_width;
+    uint32_t *in = (uint32_t *)(void *)pairs, *out = in + paired_floats(&p->in);
+    w->outer_products->pair(in_tile, p->in.plane, p->in.blocks, pixels, in, pair_plane(&p->in));
+    w->outer_products->pair(out_tile, p->out.plane, p->out.blocks, pixels, out, pair_plane(&p->out));
+    tile_outer o = w->outer;
+    o.rows = w->swapped ? in : out;
+    o.rows_plane = pair_plane(w->swapped ? &p->in : &p->out);
+    o.row_count = w->swapped ? p->s.in_channels : p->s.out_channels;
+    o.columns = w->swapped ? out : in;
+    o.run_length = (pixels + 1) / 2;
+    o.result = part;
+    o.add = add;
+    w->outer_products->outer_pairs(&o);
 }
 
 /* Adds a band's outer products to a part. */
@@ -197,8 +226,8 @@ static void delta_band(const backward_work *w, const dense_band *b, const float 
                                  .center = w->center,
                                  .dz = sums,
                                  .dz_x = sums + w->sum_stride};
-        run_product(w->kernels, &p, dense_backward_rows(&w->plan, b, c->y, c->x), 0,
-                    w->kernels->panels(s->in_channels), false);
+        run_product(w->delta_products, &p, dense_backward_rows(&w->plan, b, c->y, c->x), 0,
+                    w->delta_products->panels(s->in_channels), false);
     }
 }
 
@@ -217,7 +246,8 @@ static void sum_band(const backward_work *w, const dense_band *b, float *sums, b
 static void backward_band(const backward_work *w, const dense_band *b, float *tiles, size_t index, bool add) {
     const dense_plan *p = &w->plan;
     const convolution_shape *s = &p->s;
-    float *in_tile = take_floats(&tiles, tile_floats(&p->in)), *out_tile = tiles;
+    float *in_tile = take_floats(&tiles, tile_floats(&p->in)),
+          *out_tile = take_floats(&tiles, tile_floats(&p->out));
     const tile_source in = {w->kernels, &p->in, s->in_height, s->in_width, s->in_channels, &w->in, NULL};
     const tile_source out = {w->kernels, &p->out, s->out_height, s->out_width, s->out_channels, NULL, &w->dy};
     size_t missing = p->band_rows - (b->last - b->first);
@@ -225,11 +255,20 @@ static void backward_band(const backward_work *w, const dense_band *b, float *ti
     if (w->call->weight_delta) {
         fill_tile(&in, b->image, (ptrdiff_t)(b->first * s->stride_y) + p->in.first_y,
                   p->in.height - missing * s->stride_y, in_tile);
-        weight_band(w, b, in_tile, out_tile, w->parts + index * w->part_stride, add);
+        float *part = w->parts + index * w->part_stride;
+        if (w->outer_products)
+            weight_band_in_pairs(w, b, in_tile, out_tile, tiles, part, add);
+        else
+            weight_band(w, b, in_tile, out_tile, part, add);
     }
     float *sums = w->sums + index * 2 * w->sum_stride;
     if (w->sums_in_product && !add) memset(sums, 0, 2 * w->sum_stride * sizeof(float));
-    if (w->call->in_delta) delta_band(w, b, out_tile, sums);
+    if (w->call->in_delta && w->delta_products->shrink) {
+        w->delta_products->shrink(out_tile, tile_floats(&p->out), tiles);
+        delta_band(w, b, tiles, sums);
+    } else if (w->call->in_delta) {
+        delta_band(w, b, out_tile, sums);
+    }
     if (w->call->sums && !w->sums_in_product) sum_band(w, b, sums, add);
 }
 
@@ -257,15 +296,16 @@ static void add_filter(const backward_work *w, size_t filter) {
 void dense_backward(const backward_call *call) {
     backward_work w;
     backward_prepare(&w, call);
-    size_t panels = w.kernels->panels(call->shape->in_channels), tile_size = backward_tile_floats(&w.plan);
+    size_t panels = w.delta_products->panels(call->shape->in_channels),
+           tile_size = backward_tile_floats(&w.plan);
 #pragma omp parallel num_threads(call->threads)
     {
         float *tiles = w.tiles + (size_t)omp_get_thread_num() * tile_size;
 #pragma omp for schedule(static)
         for (size_t i = 0; i < w.class_count * panels; i++) {
             const residue_class *c = &w.classes[i / panels];
-            w.kernels->pack(&c->product.weights, i % panels, call->weights, c->lists.weight_at, w.plan.area,
-                            c->packing);
+            w.delta_products->pack(&c->product.weights, i % panels, call->weights, c->lists.weight_at,
+                                   w.plan.area, c->packing);
         }
 #pragma omp for schedule(static)
         for (size_t i = 0; i < w.plan.parts; i++) backward_part(&w, i, tiles);

@@ -19,6 +19,24 @@ const tile_kernels *tile_kernels_at(isa_level level) {
     return &tile_kernels_portable;
 }
 
+const tile_kernels *tile_kernels_with_bfloat16(void) {
+#if defined(__x86_64__)
+    extern const tile_kernels tile_kernels_bfloat16;
+    if (isa_best() == ISA_AVX512 && __builtin_cpu_supports("avx512bf16")) return &tile_kernels_bfloat16;
+#endif
+    return NULL;
+}
+
+bool bfloat16_is_there(void) {
+    return tile_kernels_with_bfloat16() != NULL;
+}
+
+const tile_kernels *dense_products(const convolution_shape *s, size_t depth_channels, isa_level level) {
+    bool narrow = s->bfloat16 && level == ISA_AVX512 && depth_channels % 2 == 0;
+    const tile_kernels *k = narrow ? tile_kernels_with_bfloat16() : NULL;
+    return k ? k : tile_kernels_at(level);
+}
+
 static void fill_pixels(const tile_source *f, size_t pixel, size_t pixels, float *to) {
     size_t offset = pixel * f->channels, plane = f->geometry->plane;
     if (f->tensor) {

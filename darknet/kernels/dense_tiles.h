@@ -9,6 +9,22 @@
 /* Tiles share the second-level cache with the weights; fewer pixels would leave the weights' loads unpaid. */
 static const band_budget dense_budget = {.tile_bytes = 49152, .least_pixels = 32, .most_pixels = 256};
 
+/* The kernels that pack and multiply over so many channels; tiles are filled by tile_kernels_at(level). */
+const tile_kernels *dense_products(const convolution_shape *s, size_t depth_channels, isa_level level);
+
+/* What shrink makes of a tile, in floats. */
+static inline size_t shrunk_floats(const tile_geometry *g) {
+    return floats_padded(tile_floats(g) / 2);
+}
+
+/* What pair makes of one: from block to block, and in all. */
+static inline size_t pair_plane(const tile_geometry *g) {
+    return floats_padded(g->plane / 2 + TILE_CHANNELS);
+}
+static inline size_t paired_floats(const tile_geometry *g) {
+    return g->blocks * pair_plane(g);
+}
+
 /* What a tile is filled with: a mapped tensor or a gradient. */
 typedef struct tile_source {
     const tile_kernels *kernels;

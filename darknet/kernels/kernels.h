@@ -98,7 +98,14 @@ typedef struct convolution_shape {
     size_t padding; /* zero pixels (of the mapped input) around the image */
     size_t dilation;
     size_t groups;
+    bool bfloat16; /* operands of products may be rounded to bfloat16: see bfloat16_is_there */
 } convolution_shape;
+
+/* Whether this machine multiplies bfloat16 (AVX512-BF16). Then convolutions of one group, but those in
+ * Winograd's form, whose shape allows it round the mapped input, the weights and the gradient of the raw sums
+ * to bfloat16 where they are multiplied, and add in float32: products whose depth in channels is even, and
+ * the weight gradient of 1x1 convolutions of stride 1. */
+bool bfloat16_is_there(void);
 
 size_t convolution_forward_workspace_bytes(const convolution_shape *s, int threads);
 size_t convolution_backward_workspace_bytes(const convolution_shape *s, int threads);

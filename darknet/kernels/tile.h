@@ -16,7 +16,7 @@
  */
 typedef struct tile_weights {
     size_t depth, columns;
-    const float *packed; /* weights_floats() */
+    const void *packed; /* weights_floats() */
 } tile_weights;
 
 /* What happens to the sums of a product. */
@@ -50,8 +50,8 @@ typedef struct tile_ahead {
 } tile_ahead;
 
 typedef struct tile_product {
-    const float *tile;
-    const size_t *row_in;  /* [rows]: where each row's pixel stands in the tile, in floats */
+    const void *tile;      /* of values, or of what shrink made of them */
+    const size_t *row_in;  /* [rows]: where each row's pixel stands in the tile, in values */
     size_t blocks;         /* the sum runs over `blocks` runs of at most 16 channels: */
     const size_t *offsets; /* [blocks]: where they stand relative to the pixel */
     const size_t *widths;  /* [blocks]: how many channels */
@@ -69,10 +69,10 @@ typedef struct tile_product {
 /* Sum over pixels of dy (x) x, for `entries` blocks of 16 input channels and all output channels. Pixels come
  * in `runs` of `run_length` neighbours. */
 typedef struct tile_outer {
-    const float *rows;            /* the tile whose channels become rows of the result */
-    size_t rows_plane, row_count; /* floats from block to block; channels */
-    size_t rows_step, rows_run;   /* floats from pixel to pixel, from run to run */
-    const float *columns;         /* the tile whose channels become columns */
+    const void *rows;             /* the tile whose channels become rows of the result */
+    size_t rows_plane, row_count; /* values from block to block; channels */
+    size_t rows_step, rows_run;   /* values from pixel to pixel, from run to run */
+    const void *columns;          /* the tile whose channels become columns */
     size_t columns_step, columns_run;
     size_t entries;
     const size_t *column_offsets; /* [entries]: where a block's first pixel stands in `columns` */
@@ -94,14 +94,24 @@ typedef struct tile_kernels {
     /* Packs one panel of w into its place in packed: element (k, n) of the weight matrix is
      * source[k_at[k] + n * column_step]. */
     void (*pack)(const tile_weights *w, size_t panel, const float *source, const size_t *k_at,
-                 size_t column_step, float *packed);
+                 size_t column_step, void *packed);
     /* Rows [first, first + rows) times panels [first_panel, first_panel + panels). `fresh`: these are the
      * first rows that the moments see. */
     void (*product)(const tile_product *p, size_t first, size_t rows, size_t first_panel, size_t panels,
                     bool fresh);
     void (*outer)(const tile_outer *o);
+
+    /* Kernels on bfloat16 alone: their product reads what `shrink` makes of a tile of `count` values (a
+     * multiple of 16), and their outer product of one run of steps 16 what `pair` makes of two tiles. */
+    void (*shrink)(const float *tile, size_t count, void *out);
+    /* Pixels in pairs: out[block][(pixels + 1) / 2][16] of two bfloat16, the even pixel's in the low half. */
+    void (*pair)(const float *tile, size_t plane, size_t blocks, size_t pixels, uint32_t *out,
+                 size_t out_plane);
+    void (*outer_pairs)(const tile_outer *o); /* planes, offsets and run_length in pairs */
 } tile_kernels;
 
 const tile_kernels *tile_kernels_at(isa_level level);
+/* For products whose depth is even, on machines that have AVX512-BF16; else NULL. It fills no tiles. */
+const tile_kernels *tile_kernels_with_bfloat16(void);
 
 #endif
