@@ -50,6 +50,13 @@ int command_with_data(program *p, const command_spec *spec, int argc, char **arg
 /* The threads option's value, 0 when absent; false after an error. */
 bool command_threads(const arguments *a, int *threads);
 
+/* Keys that the options -hdloss and -bfloat16 set over the cfg's, for network_settings. */
+typedef struct key_overrides {
+    const char *list[3][2];
+    size_t count;
+} key_overrides;
+key_overrides command_overrides(const arguments *a);
+
 #define OPTION_THREADS                                                                                       \
     { "-threads", "N", "threads (default: all processors); results do not depend on it" }
 #define OPTION_END                                                                                           \

@@ -59,6 +59,20 @@ int command_with_data(program *p, const command_spec *spec, int argc, char **arg
     return status;
 }
 
+key_overrides command_overrides(const arguments *a) {
+    static const char *const lambda_keys[] = {"net.hdloss", "hdloss.lambda"};
+    key_overrides keys = {.count = 0};
+    for (int i = 0; i < 2 && option_given(a, "-hdloss"); i++) {
+        keys.list[keys.count][0] = lambda_keys[i];
+        keys.list[keys.count++][1] = option_text(a, "-hdloss");
+    }
+    if (option_given(a, "-bfloat16")) {
+        keys.list[keys.count][0] = "net.bfloat16";
+        keys.list[keys.count++][1] = "1";
+    }
+    return keys;
+}
+
 bool command_threads(const arguments *a, int *threads) {
     *threads = 0;
     return option_int(a, "-threads", 1, 1024, threads);

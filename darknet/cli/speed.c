@@ -18,6 +18,7 @@ enum { MOST_PASSES = 100000 };
 static const option_spec options[] = {{"-train", NULL, "whole training steps instead of inference"},
                                       {"-batch", "N", "images a pass (default: 1; training: the cfg's)"},
                                       {"-hdloss", "L", "with the bit-flip loss at this lambda"},
+                                      {"-bfloat16", NULL, "with products on bfloat16, see train"},
                                       {"-json", "FILE", "also write the result as JSON"},
                                       {"-seconds", "S", "measure for so long at least (default 3)"},
                                       OPTION_THREADS,
@@ -122,7 +123,7 @@ static bool measure(const arguments *a, network *net, size_t tics, double least_
         double total = 0.0;
         while (good && count < MOST_PASSES && (count < tics || total < least_seconds)) {
             good = bench_once(&b, seconds + count, e);
-            total += seconds[count++];
+            if (good) total += seconds[count++];
         }
         qsort(seconds, count, sizeof *seconds, ascending);
         good = good && report(a, net, seconds, count, e);
@@ -145,10 +146,9 @@ int command_speed(program *p, int argc, char **argv) {
         !option_int(&a, "-batch", 1, 1 << 16, &settings.pass_batch) ||
         !option_number(&a, "-seconds", 0, 3600, &seconds) || !option_number(&a, "-hdloss", 0, 1e9, &lambda))
         return 1;
-    const char *const overrides[2][2] = {{"net.hdloss", option_text(&a, "-hdloss")},
-                                         {"hdloss.lambda", option_text(&a, "-hdloss")}};
-    settings.overrides = overrides;
-    settings.override_count = option_given(&a, "-hdloss") ? 2 : 0;
+    key_overrides keys = command_overrides(&a);
+    settings.overrides = keys.list;
+    settings.override_count = keys.count;
     network *net = command_network(p, a.positions[0], &settings);
     if (!net) return 1;
     error e = {0};

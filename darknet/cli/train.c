@@ -10,6 +10,7 @@
 
 static const option_spec options[] = {
     {"-hdloss", "L", "bit-flip loss with this lambda (beats [hdloss] lambda and [net] hdloss); 0 is off"},
+    {"-bfloat16", NULL, "products on bfloat16, as [net] bfloat16=1, where the processor has AVX512-BF16"},
     {"-clear", "[1]", "weights are fine-tuned: images seen 0, the schedule starts again"},
     {"-topk", NULL, "after each epoch tell top-1 and top-K accuracy on the validation set"},
     {"-t", "K", "the K of -topk (default: the data file's top, or 5)"},
@@ -77,14 +78,13 @@ static int train(program *p, const arguments *a, const data_options *data) {
         !option_int(a, "-epochs", 1, 1 << 20, &epochs) || !option_int(a, "-t", 1, 1 << 20, &top) ||
         !option_number(a, "-hdloss", 0, 1e9, &lambda) || !option_number(a, "-distill", 0, 1, &share))
         return 1;
-    const char *const overrides[2][2] = {{"net.hdloss", option_text(a, "-hdloss")},
-                                         {"hdloss.lambda", option_text(a, "-hdloss")}};
+    key_overrides keys = command_overrides(a);
     network_settings settings = {.training = true,
                                  .threads = threads,
                                  .has_seed = option_given(a, "-seed"),
                                  .seed = (uint64_t)seed,
-                                 .overrides = overrides,
-                                 .override_count = option_given(a, "-hdloss") ? 2 : 0};
+                                 .overrides = keys.list,
+                                 .override_count = keys.count};
     error e = {0};
     if (!plugin_use_accelerator(p->plugin, option_text(a, "-accelerator"), &e)) return fail("%s", e.message);
     network *net = command_build(p, a->positions[1], &settings);

@@ -10,6 +10,7 @@ static size_t out_pixels(const affine *a) {
 void affine_parse(affine *a, layer *l, const cfg_section *s, layer_context *context) {
     diagnostics *d = context->diagnostics;
     bool normalize = section_flag(s, "batch_normalize", false, d);
+    a->shape.bfloat16 = context->bfloat16;
     bool linear = a->staged && channel_norm_wanted(s);
     activation_kind activation =
         linear ? ACTIVATION_LINEAR : layer_parse_activation(s, "activation", "logistic", d);

@@ -135,6 +135,7 @@ typedef struct layer_context {
     diagnostics *diagnostics;
     tensor_shape network_input;
     batch_norm_form batch_norm_form;
+    bool bfloat16;
 } layer_context;
 
 struct layer_type {

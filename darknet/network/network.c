@@ -126,7 +126,8 @@ static bool parse_layer(network *net, int index, cfg_section *s, diagnostics *d)
     layer_context context = {.net = net,
                              .diagnostics = d,
                              .network_input = network_input_shape(net),
-                             .batch_norm_form = net->options.bn};
+                             .batch_norm_form = net->options.bn,
+                             .bfloat16 = net->options.bfloat16};
     type->parse(l, s, &context);
     read_common_keys(l, s, d);
     if (type != &layer_unknown) section_report_unknown(s, d);

@@ -40,6 +40,7 @@ typedef struct net_options {
     bool adam, nesterov;
     double beta1, beta2, adam_epsilon;
     double clip; /* weights are held within +-clip; 0 off */
+    bool bfloat16; /* products of dense convolutions on bfloat16, where the machine has them */
     double ema;  /* decay of the moving average of weights, 0 off */
     batch_norm_form bn;
     uint64_t seed;

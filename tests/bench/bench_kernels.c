@@ -1,6 +1,6 @@
 /* Kernel timings: every layer shape of the CIFAR MobileNetV2 and ResNet26, forward and backward, set against
  * a roofline measured in the same run (sgemm and triad). Usage: bench_kernels [-network mobilenetv2|resnet26]
- * [-batch N] [-threads N] [-repeats N] [-json FILE] [-only TEXT] */
+ * [-batch N] [-threads N] [-repeats N] [-json FILE] [-only TEXT] [-bfloat16 1] */
 #include "core/memory.h"
 #include "core/random.h"
 #include "kernels/kernels.h"
@@ -45,6 +45,7 @@ typedef struct options {
     const layer *layers;
     size_t batch, repeats;
     int threads;
+    bool bfloat16;
     const char *json, *only;
 } options;
 
@@ -123,7 +124,7 @@ typedef struct timing {
 
 #define FLUSH_VALUES ((size_t)12 << 20)
 
-static convolution_shape shape_of(const layer *l, size_t batch) {
+static convolution_shape shape_of(const layer *l, size_t batch, bool bfloat16) {
     size_t padding = l->size / 2, out = (l->extent + 2 * padding - l->size) / l->stride + 1;
     return (convolution_shape){.batch = batch,
                                .in_height = l->extent,
@@ -137,7 +138,8 @@ static convolution_shape shape_of(const layer *l, size_t batch) {
                                .stride_x = l->stride,
                                .padding = padding,
                                .dilation = 1,
-                               .groups = l->groups};
+                               .groups = l->groups,
+                               .bfloat16 = bfloat16};
 }
 
 static size_t most(size_t a, size_t b) {
@@ -147,7 +149,7 @@ static size_t most(size_t a, size_t b) {
 static buffers make_buffers(const options *o) {
     size_t activations = 0, weights = 0, workspace = 0;
     for (const layer *l = o->layers; l->name; l++) {
-        convolution_shape s = shape_of(l, o->batch);
+        convolution_shape s = shape_of(l, o->batch, o->bfloat16);
         size_t pixels = s.batch * s.out_height * s.out_width;
         activations = most(activations, s.batch * s.in_height * s.in_width * s.in_channels);
         activations = most(activations, pixels * s.out_channels);
@@ -179,7 +181,7 @@ static void flush(buffers *b, int threads) {
 }
 
 static timing time_layer(const options *o, const layer *l, buffers *b) {
-    convolution_shape s = shape_of(l, o->batch);
+    convolution_shape s = shape_of(l, o->batch, o->bfloat16);
     size_t pixels = s.batch * s.out_height * s.out_width;
     float *channel = b->channels;
     double forward[64], backward[64], reduce[64];
@@ -266,6 +268,7 @@ static options parse(int argc, char **argv) {
         if (!strcmp(argv[i], "-batch")) o.batch = (size_t)strtoul(value, NULL, 10);
         if (!strcmp(argv[i], "-threads")) o.threads = (int)strtol(value, NULL, 10);
         if (!strcmp(argv[i], "-repeats")) o.repeats = (size_t)strtoul(value, NULL, 10) % 64;
+        if (!strcmp(argv[i], "-bfloat16")) o.bfloat16 = strcmp(value, "0") != 0;
         if (!strcmp(argv[i], "-json")) o.json = value;
         if (!strcmp(argv[i], "-only")) o.only = value;
     }
