@@ -22,7 +22,8 @@ typedef struct hd_round_layer {
     double bit_costs[HD_MAXIMUM_BITS]; /* of a flip of each bit, as from hd_bit_costs; not all zero */
     double emphasis; /* factor on this layer's flips beside other layers', > 0: 1, or its passes an image */
     double sum_cost; /* of a partial sum that changes, in the unit of bit_costs, where sums flow through the
-                        array (hd_sums_flow); finite, at least 0; hd_round_compensated does not read it */
+                        array (hd_sums_flow); finite, at least 0, times the rows at most 1000 times all bits'
+                        flips; hd_round_trellis and hd_reorder_and_round alone read it */
     int8_t *words;   /* [plan->weights]: out */
 } hd_round_layer;
 
@@ -42,15 +43,16 @@ bool hd_round_layer_validate(const hd_round_layer *layer, hd_error *error);
  * least 1.
  *
  * With a sum_cost the lanes of a layer depend on each other: emphasis * sum_cost * hd_count_sum_changes is
- * added, and each lane in turn, from the top, is put at its minimum given the others, three times round. At
- * first no word changes, so that lanes come to change in the same steps. */
+ * added, and each lane in turn, from the top, is put at its minimum given the others (as exactly as above),
+ * three times round. At first no word changes, so that lanes come to change in the same steps. */
 bool hd_round_trellis(const hd_round_layer *layers, size_t count, double mu, int threads, hd_error *error);
 
 /* Whether partial sums flow from row to row: input stationary, not depthwise. */
 bool hd_sums_flow(const hd_plan *plan);
 
-/* Partial sums of a pass that differ from the step before because a word does, activations being held: those
- * of a step from the first changed row on, to the last row of the array. Tiles' first steps are left out. */
+/* Partial sums of a pass that may differ from the step before since a word does, activations being held:
+ * those of a step from the first changed row on, to the last row of the array (a sum stays where the
+ * activation is zero, or where changes cancel). Tiles' first steps are left out. */
 bool hd_count_sum_changes(const hd_plan *plan, const int8_t *words, uint64_t *changes, hd_error *error);
 
 /* The error of words: SQNR = 10 log10(signal / noise) over x = w / scale. */

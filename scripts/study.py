@@ -48,7 +48,8 @@ WAYS = {
     "words-10-pull": words(10, pull=".03"),
     "words-10-sign-magnitude": words(10, accelerator=SIGN_MAGNITUDE),
 }
-ONE_SEED = list(WAYS)[list(WAYS).index("expected-16"):]
+ONE_SEED = {"expected-16", "expected-64", "words-30", "words-1", "words-10-sums-16", "words-10-pull",
+            "words-10-sign-magnitude"}
 COLUMNS = ["way", "rounded_after", "seed", "int8_top1", "points", "flips_ratio", "energy_ratio", "traced_energy_ratio",
            "energy_table"]
 
@@ -95,8 +96,15 @@ def measured(way, after, seed, weights, data, cfg, base, scratch):
     return dict(row, way=way, rounded_after=after, seed=seed, points="%+.2f" % (100 * (top1 - base[0])))
 
 
-def measure(places, data, cfg, baseline):
-    """One row a network that is there, the others' from the file."""
+def is_complete(run, rounded):
+    """Whether the run's own outcome, or what was rounded from it, is there as a whole."""
+    if rounded:
+        return os.path.exists(os.path.join(run.directory, "rounded.weights.done"))
+    return run.check_settings() and run.complete()
+
+
+def measure(places, data, cfg, fine_tuning, baseline, ways):
+    """One row a network of these ways that is there, the others' from the file."""
     path = os.path.join(places.results, "study.csv")
     kept = {(r["way"], r["rounded_after"], r["seed"]): r for r in (runs.log_rows(path) if os.path.exists(path) else [])}
     scratch = tempfile.mkdtemp()
@@ -110,7 +118,8 @@ def measure(places, data, cfg, baseline):
                     name = "rounded" if after == "yes" else os.path.basename(cfg)[:-len(".cfg")]
                     weights = os.path.join(directory_of(places, way, seed), name + ".weights")
                     key = (way, after, str(seed))
-                    if os.path.exists(weights):
+                    run = run_of(places, way, seed, data, cfg, fine_tuning, baseline)
+                    if way in ways and is_complete(run, after == "yes"):
                         print("measuring %s" % weights, flush=True)
                         rows.append(measured(way, after, seed, weights, data, cfg, base, scratch))
                     elif key in kept:
@@ -120,7 +129,7 @@ def measure(places, data, cfg, baseline):
     return rows
 
 
-def write(places, data, cfg, baseline):
-    rows = measure(places, data, cfg, baseline)
+def write(places, data, cfg, fine_tuning, baseline, ways):
+    rows = measure(places, data, cfg, fine_tuning, baseline, ways)
     if rows:
         report.write_csv(os.path.join(places.results, "study.csv"), COLUMNS, rows)

@@ -88,7 +88,7 @@ def scratch_section(places):
     if not rows:
         return []
     return ["## From scratch, or fine-tuned", "",
-            "The light network, %d epochs in all. `fine-tuned`: %d epochs without, then %d with words as above (`train_mu=%g`), taught by"
+            "The light network, %d epochs in all (`ema=0`). `fine-tuned`: %d epochs without, then %d with words as above (`train_mu=%g`), taught by"
             % (study_scratch.EPOCHS, study_scratch.EPOCHS - study_scratch.FINE_TUNING_EPOCHS, study_scratch.FINE_TUNING_EPOCHS,
                study_scratch.MU),
             "what it was before. `words`: the same `train_mu` from the first epoch on, and `expected-4` the loss at lambda 4, both reached",

@@ -38,7 +38,9 @@ class Study:
         return os.path.join(self.places.work, "study_scratch", "%s-seed%d" % (way, seed))
 
     def run(self, way, seed):
-        text, epochs, start, extra = runs.read_text(self.cfg), EPOCHS, None, []
+        # Without the weights' moving average, which words could not follow.
+        text = runs.edited_cfg(runs.read_text(self.cfg), "net", {"ema": "0"})
+        epochs, start, extra = EPOCHS, None, []
         if way == "first":
             epochs = EPOCHS - FINE_TUNING_EPOCHS
         elif way == FINE_TUNED:
@@ -46,8 +48,7 @@ class Study:
             extra = ["-teacher", start, "-distill", ".5"]
             text = runs.edited_cfg(runs.edited_cfg(text, "net", self.fine_tuning), "hdloss", study.words(MU))
         elif FROM_SCRATCH[way]:
-            # Words follow the weights themselves, not their average.
-            text = runs.edited_cfg(runs.edited_cfg(text, "net", {"ema": "0"}), "hdloss", FROM_SCRATCH[way])
+            text = runs.edited_cfg(text, "hdloss", FROM_SCRATCH[way])
         return runs.Run(self.directory(way, seed), self.name, self.data, text, epochs, seed, start, extra=extra)
 
     def train(self, output):
@@ -66,6 +67,11 @@ class Study:
     def weights(self, way, after, seed):
         return os.path.join(self.directory(way, seed), ("rounded" if after == "yes" else self.name) + ".weights")
 
+    def is_complete(self, way, after, seed):
+        if way == FINE_TUNED and not os.path.exists(self.weights("first", "no", seed)):
+            return False
+        return study.is_complete(self.run(way, seed), after == "yes")
+
     def base(self, seed, scratch):
         weights = self.weights("none", "no", seed)
         return (report.report_of(["classifier", "valid", self.data, self.cfg, weights, "-int8"], scratch)["top1"],
@@ -75,12 +81,12 @@ class Study:
         kept = {(r["way"], r["rounded_after"], r["seed"]): r for r in runs.log_rows(self.path())}
         scratch, rows = tempfile.mkdtemp(), []
         try:
-            bases = {seed: self.base(seed, scratch) for seed in SEEDS if os.path.exists(self.weights("none", "no", seed))}
+            bases = {seed: self.base(seed, scratch) for seed in SEEDS if self.is_complete("none", "no", seed)}
             for way in list(FROM_SCRATCH) + [FINE_TUNED]:
                 for after in ("no", "yes"):
                     for seed in SEEDS:
                         weights = self.weights(way, after, seed)
-                        if os.path.exists(weights) and seed in bases:
+                        if seed in bases and self.is_complete(way, after, seed):
                             print("measuring %s" % weights, flush=True)
                             rows.append(study.measured(way, after, seed, weights, self.data, self.cfg, bases[seed], scratch))
                         elif (way, after, str(seed)) in kept:

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "layers/types.h"
+#include "layers/external.h"
 #include "network/network.h"
 
 /* Chunks a thread of a full batch: handed out on demand, so that a slower thread takes fewer. */
@@ -17,10 +17,14 @@ size_t crew_chunk(const network *net) {
     return (net->pass_batch + chunks - 1) / chunks;
 }
 
-/* Weights that a pass makes anew are one array for all, and code from outside need not be fit for threads. */
+/* Weights that a pass makes anew are one array for all, and passes from outside need not be fit for threads.
+ */
 static bool can_share(const network *net) {
-    for (int i = 0; i < net->layer_count; i++)
-        if (net->layers[i].transform || net->layers[i].type == &layer_external) return false;
+    for (int i = 0; i < net->layer_count; i++) {
+        void *state;
+        const darknet_layer_type *outside = external_type(&net->layers[i], &state);
+        if (net->layers[i].transform || (outside && outside->forward)) return false;
+    }
     return true;
 }
 
@@ -31,25 +35,19 @@ void crew_dismiss(network *net) {
     net->crew_count = 0;
 }
 
-bool crew_gather(network *net) {
-    size_t chunk = crew_chunk(net), bytes = 0;
+bool crew_gather(network *net, uint64_t most_bytes) {
+    size_t chunk = crew_chunk(net);
     if (!chunk || !can_share(net)) return false;
     net->crew = calloc((size_t)net->threads, sizeof(network *));
     while (net->crew && net->crew_count < net->threads) {
-        error e;
-        network *member = network_share(net, chunk, &e);
+        network *member = network_share(net, chunk, most_bytes, NULL);
         if (!member) break;
         net->crew[net->crew_count++] = member;
-        bytes += member->arena_bytes;
+        most_bytes -= member->arena_bytes;
     }
-    if (net->crew && net->crew_count == net->threads && bytes <= crew_bytes(net, net->arena_bytes))
-        return true;
+    if (net->crew && net->crew_count == net->threads) return true;
     crew_dismiss(net);
     return false;
-}
-
-size_t crew_bytes(const network *net, size_t arena_bytes) {
-    return crew_chunk(net) ? arena_bytes / 2 : 0;
 }
 
 void crew_run(const pass *p) {

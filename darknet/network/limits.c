@@ -1,8 +1,9 @@
 /* How much memory a network may take, checked from its shapes before any of it is allocated. What counts: the
  * parameters; in training their gradients, the optimiser's state and one copy of the parameters for the
- * checkpoint hooks; activations, gradients and workspace (the arena); the packed weights and the crew of
- * inference; the batches that are prepared ahead. Data sets may take what is left then (dataset_open counts
- * them). */
+ * checkpoint hooks; activations, gradients and workspace (the arena); the packed weights of inference; the
+ * batches that are prepared ahead. Data sets may take what is left then (dataset_open counts them). A crew of
+ * inference takes up to half of the arena of what the network leaves, data sets not seen, or there is none.
+ */
 #include "core/memory.h"
 #include "network/network.h"
 
@@ -51,20 +52,24 @@ bool network_check_sizes(network *net, error *e) {
             parameters += count < most ? count : most + 1;
         }
         total += parameters;
-        if (total > most) return refuse_layer(net, l, "parameters", parameters, e);
+        if (total > most && !net->owner) return refuse_layer(net, l, "parameters", parameters, e);
     }
     net->parameter_total = total;
     return true;
 }
 
 bool network_check_memory(network *net, size_t arena_bytes, error *e) {
-    if (net->owner) return true; /* it counted what this one takes */
+    if (net->owner) {
+        net->memory_bytes = arena_bytes;
+        return arena_bytes <= net->memory_limit ||
+               error_set(e, "%s: no memory for a crew", cfg_path(net->source));
+    }
     uint64_t floats = net->parameter_total * copies_of_parameters(net), prefetched = prefetched_floats(net),
              all;
     if (__builtin_add_overflow(floats, prefetched, &floats) || floats > net->memory_limit / sizeof(float))
         all = floats > UINT64_MAX / sizeof(float) ? UINT64_MAX : floats * sizeof(float);
     else
-        all = floats * sizeof(float) + arena_bytes + crew_bytes(net, arena_bytes) + network_packed_bytes(net);
+        all = floats * sizeof(float) + arena_bytes + network_packed_bytes(net);
     if (all > net->memory_limit)
         return error_set(e,
                          "%s: wants %.1f MB of memory at %zu images a pass, more than the %.1f MB allowed; "

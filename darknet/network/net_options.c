@@ -182,8 +182,9 @@ void net_options_parse(const cfg_section *s, net_options *o, diagnostics *d) {
     o->bfloat16 = section_flag(s, "bfloat16", false, d);
     if (o->bfloat16 && !bfloat16_is_there())
         diagnostics_warning(d,
-                            LAYER_AT "bfloat16: this processor does not multiply bfloat16 (AVX512-BF16): products "
-                                     "stay in float32",
+                            LAYER_AT
+                            "bfloat16: this processor does not multiply bfloat16 (AVX512-BF16): products "
+                            "stay in float32",
                             section_path(s), section_key_line(s, "bfloat16"));
     o->seed = (uint64_t)section_int(s, "seed", 0, 0, 0x7fffffff, d);
 }

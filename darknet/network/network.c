@@ -269,9 +269,9 @@ network *network_clone(const network *net, error *e) {
     return copy;
 }
 
-network *network_share(const network *net, size_t pass_batch, error *e) {
+network *network_share(const network *net, size_t pass_batch, uint64_t most_bytes, error *e) {
     const network_settings settings = {.pass_batch = (int)pass_batch,
-                                       .max_memory_bytes = net->memory_limit,
+                                       .max_memory_bytes = most_bytes ? most_bytes : 1,
                                        .threads = 1,
                                        .extensions = net->extensions,
                                        .extension_count = net->extension_count};

@@ -39,9 +39,9 @@ typedef struct net_options {
     int64_t sgdr_cycle;
     bool adam, nesterov;
     double beta1, beta2, adam_epsilon;
-    double clip; /* weights are held within +-clip; 0 off */
+    double clip;   /* weights are held within +-clip; 0 off */
     bool bfloat16; /* products of dense convolutions on bfloat16, where the machine has them */
-    double ema;  /* decay of the moving average of weights, 0 off */
+    double ema;    /* decay of the moving average of weights, 0 off */
     batch_norm_form bn;
     uint64_t seed;
     /* augmentation */
@@ -155,10 +155,9 @@ void inference_run(const pass *p);
 /* ---- inference by a crew of threads (crew.c) ---- */
 /* Images that a member takes at a time; 0: this network has no crew. */
 size_t crew_chunk(const network *net);
-/* At most what a crew takes beside an arena of so many bytes. */
-size_t crew_bytes(const network *net, size_t arena_bytes);
-/* One member a thread; false when there is no use for them, or not the memory. */
-bool crew_gather(network *net);
+/* One member a thread, of at most so many bytes together; false when there is no use for them, or not the
+ * memory. */
+bool crew_gather(network *net, uint64_t most_bytes);
 void crew_dismiss(network *net);
 /* A pass of inference over any batch up to the planned one, by the crew that was gathered. */
 void crew_run(const pass *p);
@@ -183,8 +182,8 @@ void network_forward_batch_statistics(network *net, const float *images, size_t 
 
 /* images: [batch][height][width][channels]. The answer stays in the network:
  * network_output_layer(net)->output.data, [batch][outputs], plain, until the next pass. A few images at a
- * time go through all layers, so that what one layer writes is still in cache for the next: the other layers'
- * outputs are those of the last of these turns. */
+ * time go through all layers, so that what one layer writes is still in cache for the next; what the other
+ * layers' outputs are then is not told. */
 void network_forward(network *net, const float *images, size_t batch);
 
 /* Until network_unpack_weights, inference reads copies of the weights that are laid out for its kernels, and
@@ -223,7 +222,8 @@ bool network_save_weights(const network *net, const char *path, int upto, error 
 /* A second network of the same cfg without training buffers, with this one's values: for hooks that change
  * weights. `net` must outlive it. */
 network *network_clone(const network *net, error *e);
-/* One of the same cfg for inference on one thread, which reads this one's parameters. */
-network *network_share(const network *net, size_t pass_batch, error *e);
+/* One of the same cfg for inference on one thread, which reads this one's parameters and whose activations
+ * and workspace take at most so many bytes. */
+network *network_share(const network *net, size_t pass_batch, uint64_t most_bytes, error *e);
 
 #endif

@@ -23,7 +23,8 @@ bool network_pack_weights(network *net) {
     if (!net->packed_weights) return false;
     pack_into(net, net->packed_weights);
     /* Members read the same copies: writing them again changes no byte. */
-    if (crew_gather(net))
+    uint64_t left = network_memory_left(net, 0), half = net->arena_bytes / 2;
+    if (crew_gather(net, left < half ? left : half))
         for (int i = 0; i < net->crew_count; i++) pack_into(net->crew[i], net->packed_weights);
     return true;
 }

@@ -4,6 +4,9 @@
 #include <math.h>
 #include <stdlib.h>
 
+/* Of the cost of all bits' flips: what all sums of a step may cost. */
+static const double MOST_SUMS = 1000;
+
 bool hd_round_layer_validate(const hd_round_layer *layer, hd_error *error) {
     const hd_plan *plan = layer->plan;
     if (!(layer->emphasis > 0) || !isfinite(layer->emphasis))
@@ -19,6 +22,9 @@ bool hd_round_layer_validate(const hd_round_layer *layer, hd_error *error) {
     }
     if (!(all > 0) || !isfinite(all))
         return hd_fail(error, "flips cost nothing: at least one bit's cost must be positive");
+    if (layer->sum_cost * plan->accelerator.rows > MOST_SUMS * all)
+        return hd_fail(error, "a changed sum costs %g: on %d rows at most %g, so that flips still count",
+                       layer->sum_cost, plan->accelerator.rows, MOST_SUMS * all / plan->accelerator.rows);
     for (size_t f = 0; f < plan->shape.filters; f++)
         if (!(layer->scales[f] > 0) || !isfinite(layer->scales[f]))
             return hd_fail(error, "the scale of filter %zu is %g: it must be a positive number", f,

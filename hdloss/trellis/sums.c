@@ -1,5 +1,5 @@
-/* See sums.h. A partial sum that has passed row r changes from one step to the next when the word of any row
- * 0 .. r does, activations being held: of the rows of a step only the first changed one counts. */
+/* See sums.h. A partial sum that has passed row r can change from one step to the next only when the word of
+ * a row 0 .. r does, activations being held: of the rows of a step only the first changed one counts. */
 #include "trellis/sums.h"
 
 #include "rounding.h"

@@ -75,21 +75,23 @@ static void rows_of_distances_are_those_of_wires(void **state) {
     }
 }
 
-static void run(int level, const hd_chain_costs *costs, const float *x, const float *errors, size_t steps,
-                uint8_t *work, uint8_t *patterns) {
+static void run(int level, const hd_chain_costs *costs, const float *x, const float *errors,
+                const uint32_t *changes, size_t steps, uint8_t *work, uint8_t *patterns) {
     const int none = HD_CHAIN_FREE;
     if (level == HD_ISA_PORTABLE)
-        hd_chain_portable(costs, x, errors, NULL, steps, none, none, work, patterns);
+        hd_chain_portable(costs, x, errors, changes, steps, none, none, work, patterns);
 #if defined(__x86_64__)
-    if (level == HD_ISA_AVX2) hd_chain_avx2(costs, x, errors, NULL, steps, none, none, work, patterns);
-    if (level == HD_ISA_AVX512) hd_chain_avx512(costs, x, errors, NULL, steps, none, none, work, patterns);
+    if (level == HD_ISA_AVX2) hd_chain_avx2(costs, x, errors, changes, steps, none, none, work, patterns);
+    if (level == HD_ISA_AVX512) hd_chain_avx512(costs, x, errors, changes, steps, none, none, work, patterns);
 #endif
 }
 
 /* Flips on the wires and whole errors, in the chain's units. */
-static double chain_cost(const hd_chain_costs *costs, const float *x, float error, size_t steps,
-                         const uint8_t *patterns) {
+static double chain_cost(const hd_chain_costs *costs, const float *x, float error, const uint32_t *changes,
+                         size_t steps, const uint8_t *patterns) {
     double sum = (double)(costs->flips[0] >> 8) * wire_flips(patterns, steps, costs->bits);
+    for (size_t t = 1; changes && t < steps; t++)
+        if (patterns[t] != patterns[t - 1]) sum += changes[t] >> 8;
     for (size_t t = 0; t < steps; t++) {
         double off = (double)costs->values[patterns[t]] - (double)x[t];
         sum += (double)error * off * off;
@@ -97,7 +99,8 @@ static double chain_cost(const hd_chain_costs *costs, const float *x, float erro
     return sum;
 }
 
-static double cheapest(const hd_chain_costs *costs, const float *x, float error, size_t steps) {
+static double cheapest(const hd_chain_costs *costs, const float *x, float error, const uint32_t *changes,
+                       size_t steps) {
     uint64_t states = UINT64_C(1) << costs->bits, all = 1;
     double best = INFINITY;
     for (size_t t = 0; t < steps; t++) all *= states;
@@ -109,7 +112,7 @@ static double cheapest(const hd_chain_costs *costs, const float *x, float error,
             patterns[t] = (uint8_t)(rest % states);
             allowed = allowed && patterns[t] != states / 2;
         }
-        double cost = allowed ? chain_cost(costs, x, error, steps, patterns) : (double)INFINITY;
+        double cost = allowed ? chain_cost(costs, x, error, changes, steps, patterns) : (double)INFINITY;
         best = cost < best ? cost : best;
     }
     return best;
@@ -124,19 +127,21 @@ static void chains_are_optimal_on_the_wires(void **state) {
         size_t steps = 1 + test_random_below(&r, bits == 4 ? 4 : 6);
         hd_accelerator a = inverting(bits, (hd_representation)(trial / 3 % 2));
         hd_chain_costs costs;
-        hd_chain_costs_init(&costs, &a, ones, 0);
+        hd_chain_costs_init(&costs, &a, ones, trial % 2 ? 5 : 0);
         assert_true(costs.invert > 0);
+        uint32_t some[7], *changes = trial % 2 ? some : NULL;
+        for (size_t t = 0; t < 7; t++) some[t] = (uint32_t)(5 * test_random_unit(&r) * costs.unit) << 8;
         float x[6], errors[6], error = (float)(pow(10, -2 + 3 * test_random_unit(&r)) * costs.unit);
         for (size_t t = 0; t < steps; t++) {
             x[t] = (float)(test_random_normal(&r) * (1 << bits) / 5);
             errors[t] = error;
         }
-        double best = cheapest(&costs, x, error, steps);
+        double best = cheapest(&costs, x, error, changes, steps);
         for (int level = 0; level <= (int)hd_isa_best(); level++) {
             uint8_t patterns[6];
-            run(level, &costs, x, errors, steps, work, patterns);
+            run(level, &costs, x, errors, changes, steps, work, patterns);
             /* Errors are truncated to the unit, each by less than one. */
-            assert_true(chain_cost(&costs, x, error, steps, patterns) <=
+            assert_true(chain_cost(&costs, x, error, changes, steps, patterns) <=
                         best + 2.0 * (double)steps + best * 1e-6);
         }
     }
@@ -156,9 +161,9 @@ static void levels_agree(void **state) {
             x[t] = (float)(test_random_normal(&r) * (1 << bits) / 8);
             errors[t] = (float)(0.02 * costs.unit * test_random_unit(&r));
         }
-        run(HD_ISA_PORTABLE, &costs, x, errors, STEPS, work, patterns);
+        run(HD_ISA_PORTABLE, &costs, x, errors, NULL, STEPS, work, patterns);
         for (int level = 1; level <= (int)hd_isa_best(); level++) {
-            run(level, &costs, x, errors, STEPS, work, others);
+            run(level, &costs, x, errors, NULL, STEPS, work, others);
             assert_memory_equal(patterns, others, STEPS);
         }
     }

@@ -149,7 +149,9 @@ static void a_crew_answers_the_same(void **state) {
         assert_true(net->crew[0]->pass_batch * (size_t)threads * 4 >= MANY);
         for (size_t batch = MANY; batch > 0; batch -= batch > 7 ? 5 : 1) {
             memset(crew, 0, sizeof crew);
+            net->layers[0].output.data = NULL;
             answer(net, images, batch, crew);
+            assert_int_equal(net->layers[0].output.data == NULL, batch > net->crew[0]->pass_batch);
             assert_memory_equal(alone, crew, batch * OUTPUTS * sizeof(float));
         }
         network_unpack_weights(net);
@@ -163,7 +165,8 @@ static void a_crew_answers_the_same(void **state) {
     network_destroy(from);
 }
 
-/* Where weights are made anew in every pass there is none; nor for passes of few images. */
+/* Where weights are made anew in every pass there is none; nor for passes of few images, nor without memory.
+ */
 static void a_crew_needs_weights_that_stay(void **state) {
     (void)state;
     network *from = trained(1), *net = many(from, 2);
@@ -174,6 +177,12 @@ static void a_crew_needs_weights_that_stay(void **state) {
     error e = {0};
     assert_true(layer_set_weight_transform(&net->layers[2], NULL, NULL));
     assert_true(network_replan(net, false, 7, &e));
+    assert_true(network_pack_weights(net));
+    assert_null(net->crew);
+    assert_true(network_replan(net, false, MANY, &e));
+    assert_true(network_pack_weights(net));
+    assert_non_null(net->crew);
+    net->memory_limit = net->memory_bytes + net->crew[0]->arena_bytes;
     assert_true(network_pack_weights(net));
     assert_null(net->crew);
     network_destroy(net);

@@ -340,8 +340,9 @@ static void short_rings_are_near_their_optimum(void **state) {
 
 /* ------------------------------------------------------------------------------------------ partial sums */
 
-/* Sums row by row, for activations with which no two differences of words cancel. */
+/* Sums row by row, for activations with which no two differences of words cancel: roots of primes. */
 static uint64_t count_changed_sums(const made *m, const int8_t *words) {
+    static const int primes[16] = {2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53};
     uint64_t changed = 0;
     size_t rows = (size_t)m->plan.accelerator.rows;
     for (size_t i = 0; i < m->plan.tiles; i++) {
@@ -351,7 +352,7 @@ static uint64_t count_changed_sums(const made *m, const int8_t *words) {
             double sum = 0;
             for (size_t row = 0; row < rows; row++) {
                 if (row < tile.rows)
-                    sum += words[hd_plan_weight(&m->plan, &tile, t, row)] * sqrt((double)(2 * row + 3));
+                    sum += words[hd_plan_weight(&m->plan, &tile, t, row)] * sqrt(primes[row]);
                 changed += t > 0 && fabs(sum - before[row]) > 1e-9;
                 before[row] = sum;
             }
@@ -414,8 +415,7 @@ static void lanes_change_together(void **state) {
     }
 }
 
-static void several_layers_share_one_price(void **state) {
-    (void)state;
+static void round_together_and_alone(const double sum_costs[3], int threads) {
     random_state = 8;
     made m[3];
     hd_round_layer layers[3];
@@ -423,8 +423,9 @@ static void several_layers_share_one_price(void **state) {
         make(&cases[i], false, &m[i]);
         layers[i] = m[i].layer;
         layers[i].emphasis = (double)(i + 1);
+        layers[i].sum_cost = sum_costs[i];
     }
-    assert_true(hd_round_trellis(layers, 3, 0.02, 2, NULL));
+    assert_true(hd_round_trellis(layers, 3, 0.02, threads, NULL));
     for (size_t i = 0; i < 3; i++) {
         int8_t *together = malloc(m[i].plan.weights);
         memcpy(together, m[i].words, m[i].plan.weights);
@@ -434,6 +435,16 @@ static void several_layers_share_one_price(void **state) {
         free(together);
     }
     for (size_t i = 0; i < 3; i++) unmake(&m[i]);
+}
+
+static void several_layers_share_one_price(void **state) {
+    (void)state;
+    static const double none[3] = {0, 0, 0}, some[3] = {1, 0, 2}, all[3] = {.5, 1, 1};
+    for (int threads = 1; threads <= 3; threads++) {
+        round_together_and_alone(none, threads);
+        round_together_and_alone(some, threads);
+        round_together_and_alone(all, threads);
+    }
 }
 
 static void measures_are_those_of_a_naive_sum(void **state) {
