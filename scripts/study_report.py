@@ -92,7 +92,7 @@ def scratch_section(places):
             % (study_scratch.EPOCHS, study_scratch.EPOCHS - study_scratch.FINE_TUNING_EPOCHS, study_scratch.FINE_TUNING_EPOCHS,
                study_scratch.MU),
             "what it was before. `words`: the same `train_mu` from the first epoch on, and `expected-4` the loss at lambda 4, both reached",
-            "half way. Points and ratios are against `none` of the same seed. `scripts/reproduce study-scratch` makes it,",
+            "half way; `none-bfloat16`: `bfloat16=1`. Points and ratios are against `none` of the same seed. `scripts/reproduce study-scratch` makes it,",
             "[study_scratch.csv](../results/study_scratch.csv) has every run.", ""] + table(
                 rows, list(study_scratch.FROM_SCRATCH) + [study_scratch.FINE_TUNED])
 

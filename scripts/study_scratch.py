@@ -16,9 +16,12 @@ EPOCHS, FINE_TUNING_EPOCHS, SEEDS = 10, 2, (1, 2, 3)
 HALF_WAY = {"ramp_epochs": str(EPOCHS // 2)}
 MU = 3
 
+BFLOAT16 = "none-bfloat16"
+
 # name: [hdloss] keys of all epochs; None: no such section.
 FROM_SCRATCH = {
     "none": None,
+    BFLOAT16: None,
     "expected-4": study.loss("expected", 4, **HALF_WAY),
     "words": study.words(MU, **HALF_WAY),
 }
@@ -47,6 +50,8 @@ class Study:
             epochs, start = FINE_TUNING_EPOCHS, self.run("first", seed).path(".weights")
             extra = ["-teacher", start, "-distill", ".5"]
             text = runs.edited_cfg(runs.edited_cfg(text, "net", self.fine_tuning), "hdloss", study.words(MU))
+        elif way == BFLOAT16:
+            text = runs.edited_cfg(text, "net", {"bfloat16": "1"})
         elif FROM_SCRATCH[way]:
             text = runs.edited_cfg(text, "hdloss", FROM_SCRATCH[way])
         return runs.Run(self.directory(way, seed), self.name, self.data, text, epochs, seed, start, extra=extra)
@@ -59,7 +64,7 @@ class Study:
                 print("%s (%s)" % (run.directory, "complete" if run.complete() else "training"), flush=True)
                 run.train(output)
                 rounded = self.weights(way, "yes", seed)
-                if way != "first" and not run.trains_words() and not os.path.exists(rounded + ".done"):
+                if way not in ("first", BFLOAT16) and not run.trains_words() and not os.path.exists(rounded + ".done"):
                     runs.run_darknet(["hd", "round", self.cfg, run.path(".weights"), rounded, "-data", self.data]
                                      + study.ROUNDING, output)
                     runs.write_whole(rounded + ".done", "")
