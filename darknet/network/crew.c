@@ -29,7 +29,7 @@ static bool can_share(const network *net) {
 }
 
 void crew_dismiss(network *net) {
-    for (int i = 0; i < net->crew_count; i++) network_destroy(net->crew[i]);
+    for (int i = 0; net->crew && i < net->crew_count; i++) network_destroy(net->crew[i]);
     free(net->crew);
     net->crew = NULL;
     net->crew_count = 0;

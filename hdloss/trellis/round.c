@@ -275,14 +275,15 @@ bool hd_round_trellis(const hd_round_layer *layers, size_t count, double mu, int
     if (threads < 1) return hd_fail(error, "%d threads for rounding: at least 1", threads);
     if (!(mu >= 0) || !isfinite(mu)) return hd_fail(error, "mu is %g: it must be a number of at least 0", mu);
     lanes *l = calloc(count + 1, sizeof *l);
-    bool done = l || hd_fail(error, "out of memory for %zu layers", count);
+    if (!l) return hd_fail(error, "out of memory for %zu layers", count);
+    bool done = true;
     for (size_t i = 0; done && i < count; i++)
         done = hd_round_layer_validate(&layers[i], error) && lanes_find(layers[i].plan, &l[i], error);
     for (size_t i = 0; done && i < count; i++)
         hd_chain_costs_init(&l[i].costs, &layers[i].plan->accelerator, layers[i].bit_costs,
                             has_sums(&layers[i]) ? layers[i].sum_cost * layers[i].plan->accelerator.rows : 0);
     if (done) done = round_all(layers, l, count, mu, threads, error);
-    for (size_t i = 0; l && i < count; i++) lanes_free(&l[i]);
+    for (size_t i = 0; i < count; i++) lanes_free(&l[i]);
     free(l);
     return done;
 }
