@@ -8,7 +8,7 @@ print(next(r[sys.argv[2]] for r in csv.DictReader(open(sys.argv[1])) if r["step"
 
 good "$DARKNET" hd flips "$cfg" "$weights" -json flips.json
 [ "$(json flips.json 'd["total"]["flips_per_image"]')" = "$(result flips_per_image)" ] || fail "other flips than results.csv's"
-for step in mobilenetv2-rounded mobilenetv2-words-6 mobilenetv2-words-3; do
+for step in mobilenetv2-rounded mobilenetv2-words-6 mobilenetv2-words-3 mobilenetv2-long; do
     good "$DARKNET" hd flips "$ROOT/cfg/mobilenetv2-cifar100.cfg" "$ROOT/results/weights/$step.weights" -json full.json
     [ "$(json full.json 'd["total"]["flips_per_image"]')" = "$(result flips_per_image $step)" ] || fail "$step: other flips than results.csv's"
 done
