@@ -17,9 +17,9 @@ COLUMNS = ["network", "step", "method", "array", "int8_top1", "points", "flips_p
            "energy_ratio", "clock_uj", "one_pass_flips_ratio", "kernel_layers_flips_ratio", "kernel_layers_energy_ratio",
            "best_layer_energy_ratio", "traced_energy_uj", "traced_energy_ratio", "traced_multiplier_uj",
            "traced_accumulator_uj", "energy_table"]
-METHODS = ["baseline", "reordered", "post-training", "trained"]
+METHODS = ["baseline", "reordered", "post-training", "trained", "trained longer"]
 STYLES = {"baseline": ("#222222", "D"), "reordered": ("#56B4E9", "v"), "post-training": ("#0072B2", "o"),
-          "trained": ("#D55E00", "s")}
+          "trained": ("#D55E00", "s"), "trained longer": ("#CC79A7", "^")}
 INK, GREY = "#222222", "#6b6b6b"
 
 
@@ -226,7 +226,7 @@ def draw_all(rows, reports, steps, places):
             continue
         draw_front(rows, network, os.path.join(figures, network + "-front.png"))
         made.append(network + "-front.png")
-        best = [n for n in own if steps[n]["method"] in ("trained", "post-training")]
+        best = [n for n in own if steps[n]["method"] in METHODS[2:]]
         if best:
             draw_layers(reports, network, best[-1], "%s: energy reduction by layer" % best[-1], rows,
                         os.path.join(figures, network + "-layers.png"))
