@@ -14,10 +14,10 @@ CURVES = [
     ("rounded in training, by gradients", "#D55E00", "s",
      [("none", "no"), ("words-30", "no"), ("words-10", "no"), ("words-3", "no"), ("words-1", "no")]),
     ("the same, changed sums charged for", "#CC79A7", "^", [("words-10-sums-4", "no"), ("words-10-sums-16", "no")]),
-    ("loss `expected`", "#009E73", "v", [("none", "no"), ("expected-4", "no"), ("expected-16", "no"), ("expected-64", "no")]),
-    ("loss `expected`, rounded afterwards", "#0072B2", "o",
+    ("loss: expected flips", "#009E73", "v", [("none", "no"), ("expected-4", "no"), ("expected-16", "no"), ("expected-64", "no")]),
+    ("loss: expected flips, rounded afterwards", "#0072B2", "o",
      [("none", "yes"), ("expected-4", "yes"), ("expected-16", "yes"), ("expected-64", "yes")]),
-    ("loss `linear`", "#999999", "D", [("none", "no"), ("linear-4", "no")]),
+    ("loss: linear", "#999999", "D", [("none", "no"), ("linear-4", "no")]),
 ]
 
 
