@@ -257,7 +257,7 @@ def parts_table(rows):
     lines = ["## Where the traced energy goes", "",
              "µJ an image on %s. The multiplier follows its own weight's flips; the accumulator (adder and register) follows a partial"
              % MAIN_ARRAY,
-             "sum, which changes whenever the word of its own or of any lane above it does: its share grows as flips grow few.", "",
+             "sum, which can change whenever the word of its own or of any lane above it does: its share grows as flips grow few.", "",
              "| step | fewer flips | multiplier | accumulator | registers and wires | accumulator's share |",
              "| --- | --- | --- | --- | --- | --- |"]
     for r in rows:

@@ -74,6 +74,14 @@ def run_of(places, way, seed, data, cfg, fine_tuning, baseline):
                     extra=["-teacher", baseline, "-distill", ".5"])
 
 
+def round_afterwards(run, cfg, data, output):
+    """Rounds what was trained without words, unless that was done before."""
+    rounded = os.path.join(run.directory, "rounded.weights")
+    if not run.trains_words() and not os.path.exists(rounded + ".done"):
+        runs.run_darknet(["hd", "round", cfg, run.path(".weights"), rounded, "-data", data] + ROUNDING, output)
+        runs.write_whole(rounded + ".done", "")
+
+
 def train(places, data, cfg, fine_tuning, baseline, ways, output):
     """Whatever is not there yet of these ways, seed by seed, so that a study that is stopped has whole seeds."""
     for seed in SEEDS:
@@ -81,10 +89,7 @@ def train(places, data, cfg, fine_tuning, baseline, ways, output):
             run = run_of(places, way, seed, data, cfg, fine_tuning, baseline)
             print("%s (%s)" % (run.directory, "complete" if run.complete() else "training"), flush=True)
             run.train(output)
-            rounded = os.path.join(run.directory, "rounded.weights")
-            if not is_rounded_in_training(way) and not os.path.exists(rounded + ".done"):
-                runs.run_darknet(["hd", "round", cfg, run.path(".weights"), rounded, "-data", data] + ROUNDING, output)
-                runs.write_whole(rounded + ".done", "")
+            round_afterwards(run, cfg, data, output)
 
 
 def measured(way, after, seed, weights, data, cfg, base, scratch):

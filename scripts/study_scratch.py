@@ -26,8 +26,6 @@ FROM_SCRATCH = {
     "words": study.words(MU, **HALF_WAY),
 }
 FINE_TUNED = "fine-tuned"
-COLUMNS = ["way", "rounded_after", "seed", "int8_top1", "points", "flips_ratio", "energy_ratio", "traced_energy_ratio",
-           "energy_table"]
 
 
 class Study:
@@ -63,11 +61,8 @@ class Study:
                 run = self.run(way, seed)
                 print("%s (%s)" % (run.directory, "complete" if run.complete() else "training"), flush=True)
                 run.train(output)
-                rounded = self.weights(way, "yes", seed)
-                if way not in ("first", BFLOAT16) and not run.trains_words() and not os.path.exists(rounded + ".done"):
-                    runs.run_darknet(["hd", "round", self.cfg, run.path(".weights"), rounded, "-data", self.data]
-                                     + study.ROUNDING, output)
-                    runs.write_whole(rounded + ".done", "")
+                if way not in ("first", BFLOAT16):
+                    study.round_afterwards(run, self.cfg, self.data, output)
 
     def weights(self, way, after, seed):
         return os.path.join(self.directory(way, seed), ("rounded" if after == "yes" else self.name) + ".weights")
@@ -101,13 +96,9 @@ class Study:
         return rows
 
     def path(self):
-        return path_in(self.places)
+        return os.path.join(self.places.results, "study_scratch.csv")
 
     def write(self):
         rows = self.measure()
         if rows:
-            report.write_csv(self.path(), COLUMNS, rows)
-
-
-def path_in(places):
-    return os.path.join(places.results, "study_scratch.csv")
+            report.write_csv(self.path(), study.COLUMNS, rows)
