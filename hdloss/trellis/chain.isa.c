@@ -225,8 +225,8 @@ static inline __attribute__((always_inline)) void spread_inverted(const hd_chain
     for (int i = 0; i < blocks; i++) c[i] = BLOCK_MIN(c[i], other[i]);
 }
 
-/* A step whose change of word costs more: `held` are the costs of staying. Words change for nothing where two
- * costs are equal, so that the lower mask, which is 0 for staying, decides. */
+/* A step whose change of word costs more: `held` are the costs of staying. Where both cost the same the lower
+ * mask decides, which is 0 for staying. */
 static inline __attribute__((always_inline)) void stay_or_change(const block *held, uint32_t change,
                                                                  int blocks, block *c) {
     block more = BLOCK_SET(change);
